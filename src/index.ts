@@ -1,0 +1,19 @@
+/** The public core. Adapters and engines have subpaths of their own. */
+export type { Carrier, HeadEffects, HeadView, Outcome, Participant } from "./carrier.ts";
+export { applyEffects } from "./carrier.ts";
+export { type Codec, defaultCodec } from "./codec.ts";
+export { SessionError, type SessionErrorCode } from "./errors.ts";
+export type { SessionEvent } from "./events.ts";
+export type { DeepReadonly, Leaf } from "./frozen.ts";
+export { type LoadOptions, SessionManager } from "./manager.ts";
+export type { CookieOptions, Duration, Options, SameSite, Sealer, Settings, Size, Transport } from "./options.ts";
+export type { Key, Session, TokenSession, Value } from "./session.ts";
+export type {
+  Abilities,
+  CreateRecord,
+  Guarantee,
+  Store,
+  StoreRecord,
+  UpdateRecord,
+  UpdateResult,
+} from "./store.ts";

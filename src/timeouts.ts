@@ -1,0 +1,85 @@
+/**
+ * Bounds every engine operation in time. One timer serves all operations of a manager: arming and
+ * disarming a timer for each would cost more than an operation on the memory engine. It fires eight
+ * times per timeout while operations are pending, and gives up on each in its last eighth.
+ */
+import { SessionError } from "./errors.ts";
+
+interface Pending {
+  readonly since: number;
+  readonly operation: string;
+  readonly reject: (error: SessionError) => void;
+}
+
+export class Timeouts {
+  readonly #limit: number;
+  readonly #tick: number;
+  readonly #pending = new Set<Pending>();
+  #timer: unknown;
+
+  /** @param limit milliseconds an operation may take */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#tick = Math.max(1, limit / 8);
+  }
+
+  /**
+   * Runs one operation.
+   *
+   * @throws {SessionError} `store-timeout`, or `store-failed` with the engine's error as `cause`;
+   *   an engine's own SessionError passes.
+   */
+  run<T>(operation: string, start: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const pending: Pending = { since: performance.now(), operation, reject };
+      this.#pending.add(pending);
+      this.#arm();
+      const fail = (cause: unknown): void => {
+        this.#pending.delete(pending);
+        reject(
+          cause instanceof SessionError
+            ? cause
+            : new SessionError("store-failed", `The session store failed to ${operation}`, { cause }),
+        );
+      };
+      try {
+        start().then((value) => {
+          this.#pending.delete(pending);
+          resolve(value);
+        }, fail);
+      } catch (cause) {
+        fail(cause);
+      }
+    });
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#check(), this.#tick);
+    // A number in some runtimes, an object in others.
+    (this.#timer as { unref?: () => void }).unref?.();
+  }
+
+  #check(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const pending of this.#pending) {
+      if (now - pending.since < this.#limit - this.#tick) break; // in order of their start
+      this.#pending.delete(pending);
+      pending.reject(
+        new SessionError(
+          "store-timeout",
+          `The session store did not ${pending.operation} within ${this.#limit} ms`,
+        ),
+      );
+    }
+    if (this.#pending.size > 0) this.#arm();
+  }
+}
+
+/** Resolves after `ms` milliseconds. */
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
