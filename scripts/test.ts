@@ -1,0 +1,110 @@
+// `npm test`: every stage in order, its time, and a count at the end. A stage that fails does not
+// stop the next ones, so that one run shows everything.
+//
+//   npm test                        all stages
+//   npm test -- unit types          these stages
+//   npm test -- test/cookie.test.ts these test files
+//   npm run test:full               all stages, then the tests once more with SCS_FULL=1
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { node, root, tool } from "./project.ts";
+
+interface Count {
+  passed: number;
+  failed: number;
+}
+
+const packageTests = testFiles("test/package/**/*.test.ts");
+const unitTests = testFiles("test/**/*.test.ts").filter((path) => !packageTests.includes(path));
+
+const stages: Readonly<Record<string, () => Count>> = {
+  format: () => one(tool("oxfmt/bin/oxfmt", "--check")),
+  lint: () => one(tool("oxlint/bin/oxlint", "--type-aware", "--deny-warnings")),
+  layers: () => one(node("scripts/layers.ts")),
+  check: () => one(node("scripts/check.ts")),
+  types: () => one(node("scripts/types.ts")),
+  unit: () => tests(unitTests),
+  package: () => tests(packageTests),
+};
+
+/** Runs in addition, with SCS_FULL=1: the tests then take more seeds, rounds and sizes. */
+const fullStages: Readonly<Record<string, () => Count>> = {
+  full: () => {
+    process.env["SCS_FULL"] = "1";
+    return tests(unitTests);
+  },
+};
+
+function one(passed: boolean): Count {
+  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1 };
+}
+
+function testFiles(pattern: string): string[] {
+  return globSync(pattern, { cwd: root, exclude: ["**/node_modules"] }).sort();
+}
+
+/** Runs test files; one that is skipped or left for later counts as failed. */
+function tests(files: readonly string[]): Count {
+  if (files.length === 0) {
+    console.error("no test files");
+    return { passed: 0, failed: 1 };
+  }
+  const folder = mkdtempSync(join(tmpdir(), "scs-session-report-"));
+  const report = join(folder, "report.tap");
+  try {
+    const passed = node(
+      "--test",
+      "--test-timeout=300000",
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=tap",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    );
+    const count = counted(readFileSync(report, "utf8"));
+    if (!passed && count.failed === 0) count.failed = 1;
+    return count;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function counted(tap: string): Count {
+  const number = (name: string): number => {
+    const lines = [...tap.matchAll(new RegExp(`^# ${name} (\\d+)$`, "gm"))];
+    return Number(lines.at(-1)?.[1] ?? 0);
+  };
+  const left = number("skipped") + number("todo");
+  if (left > 0) console.error(`${left} tests were skipped or left for later: they count as failed`);
+  return { passed: number("pass"), failed: number("fail") + number("cancelled") + left };
+}
+
+function chosen(args: readonly string[]): (readonly [string, () => Count])[] {
+  const full = args.includes("--full");
+  const names = args.filter((arg) => arg !== "--full");
+  const known = { ...stages, ...fullStages };
+  if (names.length === 0) return Object.entries(full ? known : stages);
+  const files = names.filter((name) => !(name in known));
+  const picked = Object.entries(known).filter(([name]) => names.includes(name));
+  return files.length === 0 ? picked : [...picked, ["files", () => tests(files)]];
+}
+
+const total: Count = { passed: 0, failed: 0 };
+const lines: string[] = [];
+for (const [name, run] of chosen(process.argv.slice(2))) {
+  console.log(`\n=== ${name} ===`);
+  const start = performance.now();
+  const { passed, failed } = run();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  total.passed += passed;
+  total.failed += failed;
+  lines.push(
+    `${failed === 0 ? "ok    " : "FAILED"} ${name.padEnd(8)} ${seconds.padStart(6)} s  ${passed} passed, ${failed} failed`,
+  );
+  console.log(lines.at(-1));
+}
+
+console.log(`\n=== summary ===\n${lines.join("\n")}\n`);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed === 0 ? 0 : 1;
