@@ -69,6 +69,18 @@ export type Destination = Carrier | "caller" | "nowhere";
 
 const maxIdCollisions = 3;
 
+/** What one commit has to do. */
+interface Transaction {
+  readonly intent: Intent;
+  readonly absorbed: readonly string[];
+  /**
+   * The result, if no other request was faster. Undefined when another commit of this request was
+   * under way as this one was taken: the view then shows changes that may fail, or lacks others'.
+   */
+  readonly view: ReadonlyMap<string, Uint8Array> | undefined;
+  readonly hasData: boolean;
+}
+
 /** The pipeline of one request, from intent to Set-Cookie. */
 export class RequestSession<D extends object> implements Host, Participant {
   readonly #shared: Shared;
@@ -238,13 +250,11 @@ export class RequestSession<D extends object> implements Host, Participant {
   /** Commits one after another, so that each builds on the outcome of the one before. */
   #enqueue(taken: Taken, canSend: boolean): Promise<void> {
     const before = this.#running;
-    const work =
-      before === undefined
-        ? this.#commit(taken, canSend)
-        : before.then(
-            () => this.#commit(taken, canSend),
-            () => this.#commit(taken, canSend),
-          );
+    const { intent, absorbed } = taken;
+    const view = before === undefined ? taken.view : undefined;
+    const transaction = { intent, absorbed, view, hasData: taken.view.size > 0 };
+    const run = (): Promise<void> => this.#commit(transaction, canSend);
+    const work = before === undefined ? run() : before.then(run, run);
     this.#running = work;
     const done = (): void => {
       if (this.#running === work) this.#running = undefined;
@@ -253,10 +263,10 @@ export class RequestSession<D extends object> implements Host, Participant {
     return work;
   }
 
-  async #commit(taken: Taken, canSend: boolean): Promise<void> {
+  async #commit(taken: Transaction, canSend: boolean): Promise<void> {
     const session = this.#session as LiveSession<D>;
     const { origin } = session;
-    const decision = plan(taken.intent, this.#situation(session, origin, taken.view.size > 0));
+    const decision = plan(taken.intent, this.#situation(session, origin, taken.hasData));
     try {
       if (decision.fail !== undefined) throw failure(decision.fail);
       if (decision.token !== "none" && !canSend) throw failure("head-sent");
@@ -287,7 +297,7 @@ export class RequestSession<D extends object> implements Host, Participant {
   async #execute(
     session: LiveSession<D>,
     origin: Origin | undefined,
-    taken: Taken,
+    taken: Transaction,
     decision: Steps,
   ): Promise<void> {
     if (decision.destroy && origin !== undefined) {
@@ -297,7 +307,7 @@ export class RequestSession<D extends object> implements Host, Participant {
     }
     if (decision.token === "clear") this.#sendToken(undefined, undefined);
     if (decision.write === "create") {
-      const created = await this.#create(session, taken.intent, decision.lifetime ?? this.lifetime);
+      const created = await this.#create(session, taken, decision.lifetime ?? this.lifetime);
       session.settle(created, false);
       this.#presented = true;
       this.#sendToken(created.token, created);
@@ -312,9 +322,13 @@ export class RequestSession<D extends object> implements Host, Participant {
     }
   }
 
-  async #create(session: LiveSession<D>, intent: Intent, lifetime: number): Promise<Origin> {
+  async #create(session: LiveSession<D>, taken: Transaction, lifetime: number): Promise<Origin> {
     const { settings, writer, prefix } = this.#shared;
-    const state = applyIntent(emptyState, intent, settings.maxSize, undefined);
+    const { intent } = taken;
+    const state =
+      taken.view !== undefined
+        ? withEntries(emptyState, taken.view, intent, undefined)
+        : applyIntent(emptyState, intent, settings.maxSize, undefined);
     for (let collisions = 0; collisions < maxIdCollisions; collisions++) {
       const token = session.freshToken();
       session.dropFreshToken();
@@ -337,7 +351,7 @@ export class RequestSession<D extends object> implements Host, Participant {
     throw new SessionError("store-failed", "The session store says that every new id is taken");
   }
 
-  async #update(origin: Origin, taken: Taken, renew: boolean): Promise<Origin> {
+  async #update(origin: Origin, taken: Transaction, renew: boolean): Promise<Origin> {
     const { settings, writer } = this.#shared;
     const token = renew ? renewedToken(origin.id) : origin.token;
     let newDigest: Uint8Array | undefined;
@@ -345,18 +359,22 @@ export class RequestSession<D extends object> implements Host, Participant {
       const digest = digestOf(settings.name, token);
       newDigest = digest instanceof Uint8Array ? digest : await digest;
     }
-    const base: Base = origin;
     const updated = await writer.commit(origin.key, origin.id, {
-      base,
-      apply: (newest) => this.#apply(newest, base, taken, newDigest),
+      base: origin,
+      apply: (newest) => this.#apply(newest, origin, taken, newDigest),
       runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
     });
     // Another commit of the same batch may have renewed the token; this request still has the old.
     return { ...origin, ...updated, token, digest: newDigest ?? origin.digest };
   }
 
-  /** The changes on top of `newest`; nothing has to be applied again if that is what was loaded. */
-  #apply(newest: Base, loaded: Base, taken: Taken, newDigest: Uint8Array | undefined): Applied {
+  /** The changes on top of `newest`; nothing is applied again if that is what they were made on. */
+  #apply(
+    newest: Base,
+    loaded: Base,
+    taken: Transaction,
+    newDigest: Uint8Array | undefined,
+  ): Applied {
     const { settings } = this.#shared;
     const { intent } = taken;
     const now = this.now();
@@ -376,7 +394,7 @@ export class RequestSession<D extends object> implements Host, Participant {
     const lifetime =
       decision.fail === undefined && decision.write === "update" ? decision.lifetime : 1;
     const state =
-      newest.state === loaded.state
+      taken.view !== undefined && newest.state === loaded.state
         ? withEntries(newest.state, taken.view, intent, age)
         : applyIntent(newest.state, intent, settings.maxSize, age);
     return { state, newDigest, lifetime, idle: settings.idleTimeout };

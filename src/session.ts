@@ -155,7 +155,7 @@ export interface Taken {
   readonly intent: Intent;
   /** Records to delete once this transaction is committed: their data were merged into it. */
   readonly absorbed: readonly string[];
-  /** The entries as the request sees them: the result, unless another request was faster. */
+  /** The entries as the request sees them: the result, if nothing else was committed meanwhile. */
   readonly view: ReadonlyMap<string, Uint8Array>;
 }
 

@@ -419,6 +419,59 @@ describe("after the head", () => {
   });
 });
 
+describe("an update function", () => {
+  it("runs once when no other request was faster, in a new session and in an old one", async () => {
+    const sessions = manager();
+    let runs = 0;
+    const count = (visits = 0): number => {
+      runs++;
+      return visits + 1;
+    };
+    const session = await sessions.loadToken(undefined);
+    session.update("visits", count);
+    await session.commit();
+    assert.equal(runs, 1);
+    session.update("visits", count);
+    await session.commit();
+    assert.equal(runs, 2);
+    session.destroy();
+    session.update("visits", count);
+    await session.commit();
+    assert.equal(runs, 3);
+    assert.deepEqual(await read(sessions, session.token), { visits: 1 });
+  });
+});
+
+describe("commits of one request that overlap", () => {
+  it("one that fails leaves nothing behind for the next", async () => {
+    const sessions = manager();
+    const token = await stored(sessions, { flash: "once" });
+    const [loser, winner] = [await sessions.loadToken(token), await sessions.loadToken(token)];
+    winner.take("flash");
+    await winner.commit();
+    loser.take("flash");
+    loser.set("user", "dropped");
+    const first = loser.commit();
+    loser.set("visits", 1);
+    const second = loser.commit();
+    await assert.rejects(first, { code: "conflict" });
+    await second;
+    assert.deepEqual(await read(sessions, token), { visits: 1 });
+    assert.deepEqual(loser.keys(), ["visits"]);
+  });
+
+  it("of a new session make one session", async () => {
+    const sessions = manager();
+    const session = await sessions.loadToken(undefined);
+    session.set("user", "alice");
+    const first = session.commit();
+    session.set("visits", 1);
+    await Promise.all([first, session.commit()]);
+    assert.equal(memory.size, 1);
+    assert.deepEqual(await read(sessions, session.token), { user: "alice", visits: 1 });
+  });
+});
+
 describe("overlapping requests", () => {
   it("share writes: 64 changes of one session cost two", async () => {
     const sessions = manager();
