@@ -129,7 +129,7 @@ function only<T>(holds: boolean, value: T): T {
 }
 
 function bigint(text: unknown): bigint {
-  // Hexadecimal: reading decimal digits takes quadratic time.
+  // Hexadecimal is read in linear time by every engine; decimal is not.
   if (typeof text !== "string" || !/^-?[0-9a-f]+$/.test(text)) throw new Malformed("BigInt");
   return text.startsWith("-") ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`);
 }

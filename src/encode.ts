@@ -15,6 +15,7 @@
  */
 import { SessionError } from "./errors.ts";
 import { bytesOf, describe, kindOf, natives } from "./kinds.ts";
+import { TokenWriter } from "./tokens.ts";
 
 /** Deeper values are refused: the reader's stack stays bounded too. */
 export const maxDepth = 500;
@@ -43,94 +44,28 @@ export function refuse(refusal: Refusal, options?: { readonly cause: unknown }):
 /** A position in a path: a property, an index, or a place in a Map or Set. */
 type Step = string | number | { readonly place: string };
 
-// Results are views of a shared slab: a slice of its own costs 0.3 us at 100 bytes and 1.3 us at
-// 4 KB (Node 24), a view costs 0.04 us. Room left at the end for whatever is written unchecked.
-const slabSize = 16 * 1024;
-const slack = 64;
-// From this length on `JSON.stringify` and `encodeInto` are faster than a loop over the characters.
-const longString = 80;
 // Up to this many objects a scan finds a repeated reference faster than a Map does.
 const scanned = 64;
 
-const utf8 = new TextEncoder();
 const hasOwn = Object.prototype.hasOwnProperty;
 
 /** Writes values. One value at a time: a getter that encodes something else needs another writer. */
-export class ValueWriter {
-  /** Whether a mark was written since `begin`. */
+export class ValueWriter extends TokenWriter {
+  /** Whether a mark was written since the last `reset`. */
   marked = false;
-  private slab: Uint8Array = new Uint8Array(slabSize);
-  private slabUsed = 0;
-  private bytes: Uint8Array = this.slab;
-  private start = 0;
-  private limit: number = slabSize - slack;
   private readonly path: Step[] = [];
   private seen: (object | undefined)[] = [];
   private seenCount = 0;
   private index: Map<object, number> | undefined;
 
-  /** Starts a value with its tag byte; gives the position to go on at. */
-  begin(tag: number): number {
-    if (this.slab.length - this.slabUsed < 512) {
-      this.slab = new Uint8Array(slabSize);
-      this.slabUsed = 0;
-    }
-    this.bytes = this.slab;
-    this.start = this.slabUsed;
-    this.limit = this.bytes.length - slack;
-    this.marked = false;
-    this.bytes[this.start] = tag;
-    return this.start + 1;
-  }
-
-  /** Ends the value before `at`, under another tag if given. */
-  finish(at: number, tag?: number): Uint8Array {
-    const { bytes, start } = this;
-    if (tag !== undefined) bytes[start] = tag;
-    if (bytes === this.slab) {
-      this.slabUsed = at;
-      return bytes.subarray(start, at);
-    }
-    this.bytes = this.slab;
-    return at - start > bytes.length / 2 ? bytes.subarray(start, at) : bytes.slice(start, at);
-  }
-
   /** Forgets every reference to the value, so that nothing is kept alive. */
   reset(): void {
+    this.marked = false;
     if (this.seenCount > scanned) this.seen = [];
-    else this.seen.fill(undefined, 0, this.seenCount);
+    else for (let i = 0; i < this.seenCount; i++) this.seen[i] = undefined;
     this.seenCount = 0;
     this.index = undefined;
-    this.bytes = this.slab;
-  }
-
-  /** Copies bytes as they are. */
-  raw(from: Uint8Array, at: number): number {
-    const to = this.ensure(at, from.length);
-    this.bytes.set(from, to);
-    return to + from.length;
-  }
-
-  /** 32 bits, little-endian. */
-  int(value: number, at: number): number {
-    for (let i = 0; i < 4; i++) this.bytes[at + i] = value >> (8 * i);
-    return at + 4;
-  }
-
-  /** The text as UTF-8, without quotes; lone surrogates become U+FFFD. */
-  text(text: string, at: number): number {
-    const to = this.ensure(at, text.length * 3);
-    if (text.length < longString) {
-      const { bytes } = this;
-      let i = 0;
-      for (; i < text.length; i++) {
-        const code = text.charCodeAt(i);
-        if (code >= 0x80) break;
-        bytes[to + i] = code;
-      }
-      if (i === text.length) return to + i;
-    }
-    return to + utf8.encodeInto(text, this.bytes.subarray(to)).written;
+    this.release();
   }
 
   /** Any value. `depth` is the number of objects around it. */
@@ -174,7 +109,9 @@ export class ValueWriter {
       for (let i = 0; i < count; i++) if (seen[i] === value) return i;
       seen[count] = value;
     } else {
-      const index = (this.index ??= new Map(seen.slice(0, count).map((one, i) => [one as object, i])));
+      const index = (this.index ??= new Map(
+        seen.slice(0, count).map((one, i) => [one as object, i]),
+      ));
       const known = index.get(value);
       if (known !== undefined) return known;
       index.set(value, count);
@@ -276,83 +213,10 @@ export class ValueWriter {
     return this.ascii(text, at);
   }
 
-  /** Short text without anything to escape. */
-  private ascii(text: string, position: number): number {
-    const at = position > this.limit ? this.ensure(position, 0) : position;
-    const { bytes } = this;
-    for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-    return at + text.length;
-  }
-
-  private number(value: number, position: number): number {
-    if (value >= 0 && value < 10 && Number.isInteger(value) && !Object.is(value, -0)) {
-      this.bytes[position] = 0x30 + value;
-      return position + 1;
-    }
-    if (Number.isFinite(value) && !Object.is(value, -0)) return this.ascii(`${value}`, position);
+  private number(value: number, at: number): number {
+    if (Number.isFinite(value) && !Object.is(value, -0)) return this.finite(value, at);
     const name = value > 0 ? "+" : value < 0 ? "-" : value === 0 ? "z" : "N";
-    return this.mark(`["~${name}"]`, position);
-  }
-
-  private string(text: string, position: number): number {
-    const { length } = text;
-    if (length >= longString) {
-      // Well-formed JSON.stringify: lone surrogates are escaped, so UTF-8 loses nothing.
-      const json = JSON.stringify(text);
-      const to = this.ensure(position, json.length * 3);
-      return to + utf8.encodeInto(json, this.bytes.subarray(to)).written;
-    }
-    let at = position + length * 6 > this.limit ? this.ensure(position, length * 6) : position;
-    const { bytes } = this;
-    bytes[at++] = 0x22;
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i);
-      if (code < 0x80) {
-        if (code >= 0x20 && code !== 0x22 && code !== 0x5c) bytes[at++] = code;
-        else if (code >= 0x20) {
-          bytes[at++] = 0x5c;
-          bytes[at++] = code;
-        } else at = writeEscape(bytes, at, code);
-      } else if (code < 0x800) {
-        bytes[at++] = 0xc0 | (code >> 6);
-        bytes[at++] = 0x80 | (code & 0x3f);
-      } else if (code < 0xd800 || code > 0xdfff) {
-        bytes[at++] = 0xe0 | (code >> 12);
-        bytes[at++] = 0x80 | ((code >> 6) & 0x3f);
-        bytes[at++] = 0x80 | (code & 0x3f);
-      } else {
-        const next = code < 0xdc00 && i + 1 < length ? text.charCodeAt(i + 1) : 0;
-        if (next < 0xdc00 || next > 0xdfff) {
-          at = writeEscape(bytes, at, code);
-          continue;
-        }
-        i++;
-        const point = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00);
-        bytes[at++] = 0xf0 | (point >> 18);
-        bytes[at++] = 0x80 | ((point >> 12) & 0x3f);
-        bytes[at++] = 0x80 | ((point >> 6) & 0x3f);
-        bytes[at++] = 0x80 | (point & 0x3f);
-      }
-    }
-    bytes[at++] = 0x22;
-    return at;
-  }
-
-  /** Makes room for `length` bytes and the slack; the position may move. */
-  private ensure(at: number, length: number): number {
-    if (at + length <= this.limit) return at;
-    const used = at - this.start;
-    const needed = used + length + slack;
-    const larger = new Uint8Array(needed <= slabSize / 2 ? slabSize : needed * 2);
-    larger.set(this.bytes.subarray(this.start, at));
-    if (larger.length === slabSize) {
-      this.slab = larger;
-      this.slabUsed = 0;
-    }
-    this.bytes = larger;
-    this.start = 0;
-    this.limit = larger.length - slack;
-    return used;
+    return this.mark(`["~${name}"]`, at);
   }
 
   private refuseSymbols(value: object, depth: number): void {
@@ -366,13 +230,6 @@ export class ValueWriter {
   private refuse(what: string, depth: number): SessionError {
     return refuse({ what, path: pathOf(this.path.slice(0, depth)) });
   }
-}
-
-/** `\u00xx` or `\udxxx`. */
-function writeEscape(bytes: Uint8Array, at: number, code: number): number {
-  const escape = `\\u${code.toString(16).padStart(4, "0")}`;
-  for (let i = 0; i < 6; i++) bytes[at + i] = escape.charCodeAt(i);
-  return at + 6;
 }
 
 /** Base64 by what every runtime has; in pieces, since arguments of one call are limited. */

@@ -45,9 +45,12 @@ function refuse(): never {
 function shadows(prototype: object, mutates: (name: string) => boolean): PropertyDescriptorMap {
   const found: PropertyDescriptorMap = {};
   for (const name of Object.getOwnPropertyNames(prototype)) {
-    const { get, set, value } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
-    if (set !== undefined) found[name] = { ...(get && { get }), set: refuse };
-    else if (typeof value === "function" && mutates(name)) found[name] = { value: refuse };
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, name);
+    if (descriptor?.set !== undefined) {
+      found[name] = { ...descriptor, set: refuse, enumerable: false, configurable: false };
+    } else if (typeof descriptor?.value === "function" && mutates(name)) {
+      found[name] = { value: refuse };
+    }
   }
   return found;
 }

@@ -116,7 +116,7 @@ export interface Options<_D extends object = Record<string, unknown>> {
   readonly storeTimeout?: Duration | undefined;
   /** Most bytes of one encoded session, above which `set` or the commit throws `too-large`. Bytes, or `b`, `kb`, `mb` (1024). Default `"64kb"`. */
   readonly maxSize?: Size | undefined;
-  /** Called with everything worth logging. Default: the first warning or error of each type goes to `console`. */
+  /** Called with everything worth logging. Default: the first warning or error of each type goes to `console`, and all that handlers throw. */
   readonly onEvent?: ((event: SessionEvent) => void) | undefined;
   /** Makes the error response in place of the adapter's. Default: a plain page with the error's status. */
   readonly onError?: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
