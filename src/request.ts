@@ -251,7 +251,7 @@ export class RequestSession<D extends object> implements Host, Participant {
   #enqueue(taken: Taken, canSend: boolean): Promise<void> {
     const before = this.#running;
     const { intent, absorbed } = taken;
-    const view = before === undefined ? taken.view : undefined;
+    const view = before === undefined && taken.exact ? taken.view : undefined;
     const transaction = { intent, absorbed, view, hasData: taken.view.size > 0 };
     const run = (): Promise<void> => this.#commit(transaction, canSend);
     const work = before === undefined ? run() : before.then(run, run);

@@ -11,8 +11,15 @@ export function seal(
   id: string,
 ): Uint8Array | Promise<Uint8Array> {
   const bytes = encodeRecord(state, commitId);
-  if (sealer === undefined) return bytes;
-  return Promise.resolve(sealer.seal(bytes, id)).catch(fail);
+  return sealer === undefined ? bytes : enseal(sealer, bytes, id);
+}
+
+async function enseal(sealer: Sealer, bytes: Uint8Array, id: string): Promise<Uint8Array> {
+  try {
+    return await sealer.seal(bytes, id);
+  } catch (cause) {
+    return fail(cause);
+  }
 }
 
 /** Stored bytes as a state, or what is damaged. @throws {SessionError} `unknown-format` */

@@ -155,8 +155,10 @@ export interface Taken {
   readonly intent: Intent;
   /** Records to delete once this transaction is committed: their data were merged into it. */
   readonly absorbed: readonly string[];
-  /** The entries as the request sees them: the result, if nothing else was committed meanwhile. */
+  /** The entries as the request sees them. */
   readonly view: ReadonlyMap<string, Uint8Array>;
+  /** The operations were recorded on the committed state, one by one, so `view` is their result. */
+  readonly exact: boolean;
 }
 
 /** The implementation. Private fields, so that no logger ever prints a token or data. */
@@ -179,6 +181,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #deadline: Deadline | undefined;
   #remember: boolean | undefined;
   #ended = false;
+  /** A commit was done after something had been recorded, which is shown on top of its outcome. */
+  #replayed = false;
   /** Records to delete once the commit that took over their data is done. */
   #absorbed: string[] = [];
 
@@ -301,6 +305,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   destroy(): void {
     this.#requireHead("destroy the session");
     this.#operations = [];
+    this.#replayed = false;
     this.#absorbed = [];
     this.#destroy = true;
     this.#renew = false;
@@ -484,7 +489,13 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
   /** Hands over what was recorded; what comes later belongs to the next transaction. */
   takeIntent(): Taken {
-    const taken = { intent: this.#intent(), absorbed: this.#absorbed, view: this.#entries };
+    const taken = {
+      intent: this.#intent(),
+      absorbed: this.#absorbed,
+      view: this.#entries,
+      exact: !this.#replayed,
+    };
+    this.#replayed = false;
     this.#own = undefined; // the view handed over must not change any more
     this.#operations = [];
     this.#absorbed = [];
@@ -500,7 +511,10 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#origin = origin;
     this.#ended = ended;
     this.#superseded = this.#superseded && origin === undefined;
-    this.#show(origin?.state.entries ?? emptyState.entries);
+    // What follows a destroy belongs to a new session, and shows nothing of the old.
+    const entries = this.#destroy ? undefined : origin?.state.entries;
+    this.#show(entries ?? emptyState.entries);
+    this.#replayed = this.#operations.length > 0;
     for (const operation of this.#operations) this.#replay(operation);
   }
 
