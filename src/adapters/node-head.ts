@@ -1,0 +1,297 @@
+/**
+ * The response head as a gate: nothing of a response leaves before its session changes are stored.
+ * One `Head` per response, shared by all managers of the request.
+ */
+/// <reference types="node" preserve="true" />
+import { applyEffects, type Participant } from "../carrier.ts";
+import { SessionError } from "../errors.ts";
+import type { SessionEvent } from "../events.ts";
+import { answer, type Answerer, swallowing } from "./node-answer.ts";
+import {
+  checkHead,
+  isClosed,
+  mergeHead,
+  type Response,
+  type Snapshot,
+  snapshot,
+  type StatusLine,
+  streamOf,
+  viewOf,
+} from "./node-headers.ts";
+import { Layer } from "./node-layer.ts";
+import { type Method, Queue } from "./node-queue.ts";
+
+/** What the head needs to know of the manager and the framework behind a participant. */
+export interface Owner extends Answerer {
+  report(event: SessionEvent): void;
+}
+
+interface Entry {
+  readonly participant: Participant;
+  readonly owner: Owner;
+  finished: boolean;
+  watched: boolean;
+}
+
+interface Source {
+  unpipe(destination: unknown): unknown;
+}
+
+const heads = new WeakMap<object, Head>();
+
+/** The one `Head` of a response. */
+export function headOf(req: object, res: object): Head {
+  let head = heads.get(res);
+  if (head === undefined) heads.set(res, (head = new Head(req, res as Response)));
+  return head;
+}
+
+/** The `Head` of a response whose session was asked for. */
+export function knownHead(res: object): Head | undefined {
+  return heads.get(res);
+}
+
+export class Head {
+  readonly #req: object;
+  readonly #res: Response;
+  readonly #entries: Entry[] = [];
+  readonly #sources = new Set<Source>();
+  #light: Layer | undefined;
+  #gate: Layer | undefined;
+  #restore: Snapshot | undefined;
+  #queue: Queue | undefined;
+  #watching = false;
+  /** A failure has been answered: what the handler still does is of no interest. */
+  failed = false;
+
+  constructor(req: object, res: Response) {
+    this.#req = req;
+    this.#res = res;
+  }
+
+  get sent(): boolean {
+    return this.#res.headersSent;
+  }
+
+  attach(participant: Participant, owner: Owner): void {
+    const { slot } = participant;
+    if (this.#entries.some((entry) => entry.participant.slot === slot)) {
+      throw new SessionError(
+        "duplicate-manager",
+        `Two session managers in one request both use the ${slot}: give one of them another cookie name (or token header)`,
+      );
+    }
+    this.#entries.push({ participant, owner, finished: false, watched: false });
+    if (this.#light === undefined && !this.sent) this.#listen();
+  }
+
+  intercept(participant: Participant): void {
+    const entry = this.#entries.find((one) => one.participant === participant);
+    if (entry !== undefined) entry.watched = true;
+    this.#watch();
+    if (this.#gate === undefined && this.#queue === undefined && !this.sent) this.#close();
+  }
+
+  /** Rolls back and answers with an error page, for a handler that threw before its head. */
+  abandon(error: unknown, owner: Owner): void {
+    this.#culprit = owner;
+    if (this.#gate === undefined) this.#close();
+    const rolledBack = this.#finish({ status: 500, message: undefined });
+    if (rolledBack === undefined) {
+      this.#fail(error, owner);
+      return;
+    }
+    this.#queue = new Queue(this.#req, this.#res, { status: 500, message: undefined });
+    const go = (): void => this.#fail(error, owner);
+    rolledBack.then(go, go);
+  }
+
+  /** The light hook of a session that was loaded: the head carries its effects. */
+  #listen(): void {
+    const res = this.#res;
+    const light = new Layer(res, Layer.heads, (_method, args) => {
+      if (res.headersSent) return undefined;
+      const line = mergeHead(res, args);
+      const view = viewOf(res);
+      for (const { participant } of this.#entries) applyEffects(view, participant);
+      try {
+        const result = light.below.writeHead.apply(res, statusArgs(line));
+        light.remove();
+        return { result };
+      } catch (error) {
+        view.undo();
+        throw error;
+      }
+    });
+    this.#light = light;
+  }
+
+  /** Closes the gate: the head waits for `finish`. */
+  #close(): void {
+    const res = this.#res;
+    this.#restore = snapshot(res);
+    this.#gate = new Layer(res, Layer.all, (method, args) => ({
+      result: this.#call(method, args),
+    }));
+    res.on("pipe", this.#piped);
+    res.on("unpipe", this.#unpiped);
+  }
+
+  readonly #piped = (source: Source): void => {
+    this.#sources.add(source);
+  };
+  readonly #unpiped = (source: Source): void => {
+    this.#sources.delete(source);
+  };
+
+  /** A call on the closed gate: the first freezes the head, later ones queue behind it. */
+  #call(method: Method, args: readonly unknown[]): unknown {
+    const res = this.#res;
+    const isHead = method === "writeHead" || method === "writeHeader";
+    if (this.#queue !== undefined) {
+      if (!isHead) return this.#queue.add(method, args);
+      // The head is queued: throws ERR_HTTP_HEADERS_SENT in the protocol's own words.
+      res.setHeader("Date", "");
+      return res;
+    }
+    const gate = this.#gate as Layer;
+    if (res.headersSent) {
+      // It left by a path that we do not know (`res._send`, a prototype's method).
+      this.#open();
+      return gate.below[method].apply(res, args as unknown[]);
+    }
+    const isHttp1 = streamOf(res) === undefined;
+    const given = isHead ? mergeHead(res, args) : { status: res.statusCode, message: undefined };
+    const message = isHttp1 ? res.statusMessage : undefined;
+    const line = checkHead(this.#req, res, given);
+    const call = isHead ? statusArgs({ ...line, message: given.message }) : args;
+    // Built before the commit, since it throws for a chunk that Node refuses.
+    const queue = new Queue(this.#req, res, line);
+    let result: unknown;
+    try {
+      result = queue.add(method, call);
+    } catch (error) {
+      queue.release();
+      if (isHttp1) res.statusMessage = message as string;
+      throw error;
+    }
+    this.#queue = queue;
+    this.#culprit = undefined;
+    const finished = this.#finish(line);
+    if (finished !== undefined) {
+      finished.then(
+        () => this.#flush(queue),
+        (error: unknown) => this.#fail(error, this.#culprit),
+      );
+      return result;
+    }
+    // Nothing to wait for: as if we had never been there.
+    this.#queue = undefined;
+    queue.release();
+    this.#open();
+    return gate.below[method].apply(res, call as unknown[]);
+  }
+
+  #culprit: Owner | undefined;
+
+  /** Lets every participant finish, one after the other; after a failure the others roll back. */
+  #finish(line: StatusLine, from = 0, failure?: { error: unknown }): Promise<void> | undefined {
+    const outcome = {
+      status: failure === undefined ? line.status : 500,
+      closed: isClosed(this.#req, this.#res),
+    };
+    for (let at = from; at < this.#entries.length; at++) {
+      const entry = this.#entries[at] as Entry;
+      if (entry.finished) continue;
+      entry.finished = true;
+      let waiting: Promise<void> | undefined;
+      try {
+        waiting = entry.participant.finish(outcome);
+      } catch (error) {
+        waiting = Promise.reject(error);
+      }
+      if (waiting === undefined) continue;
+      return waiting.then(
+        () => this.#finish(line, at + 1, failure),
+        (error: unknown) => {
+          this.#culprit ??= entry.owner;
+          return this.#finish(line, at + 1, failure ?? { error });
+        },
+      );
+    }
+    return failure === undefined ? undefined : Promise.reject(failure.error);
+  }
+
+  #flush(queue: Queue): void {
+    const { below } = this.#gate as Layer;
+    this.#queue = undefined;
+    this.#open();
+    try {
+      queue.replay(below);
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #open(): void {
+    this.#gate?.remove();
+    this.#gate = undefined;
+    this.#unlisten();
+  }
+
+  #unlisten(): void {
+    this.#res.off("pipe", this.#piped);
+    this.#res.off("unpipe", this.#unpiped);
+    this.#sources.clear();
+  }
+
+  /** Nothing of the handler's response leaves; an error page does. */
+  #fail(error: unknown, culprit: Owner | undefined): void {
+    const res = this.#res;
+    const owner = culprit ?? (this.#entries[0] as Entry).owner;
+    const gate = this.#gate as Layer;
+    const ended = this.#queue?.ended === true;
+    const piped = this.#sources.size > 0;
+    this.failed = true;
+    try {
+      for (const source of this.#sources) source.unpipe(res);
+      this.#queue?.drop(error);
+      this.#queue = undefined;
+      this.#gate = undefined;
+      this.#unlisten();
+      this.#restore?.();
+      const swallow = swallowing(res, error);
+      gate.peel(swallow);
+      // A handler that may still write must not write into the error page.
+      const mayWrite = !ended && !piped;
+      const closedTo = mayWrite ? new Layer(res, Layer.all, swallow) : undefined;
+      answer(this.#req, res, error, owner, closedTo?.below, (failure) => this.#broken(failure));
+    } catch (failure) {
+      this.#broken(failure);
+    }
+  }
+
+  #broken(error: unknown): void {
+    const owner = this.#culprit ?? this.#entries[0]?.owner;
+    owner?.report({
+      type: "flush-failed",
+      level: "error",
+      message:
+        "Sending a response failed after its session changes were decided; the connection was closed",
+      error,
+    });
+    this.#res.destroy();
+  }
+
+  #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#res.once("close", () => {
+      for (const entry of this.#entries) if (entry.watched) entry.participant.ended();
+    });
+  }
+}
+
+function statusArgs(line: StatusLine): [number] | [number, string] {
+  return line.message === undefined ? [line.status] : [line.status, line.message];
+}

@@ -1,0 +1,229 @@
+/** Response headers of node:http and of http2's compatibility API: merge, check, snapshot, restore. */
+/// <reference types="node" preserve="true" />
+import { type IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
+import type { HeadView } from "../carrier.ts";
+
+/** The part of a response that both protocols share, plus the fields of one that are needed here. */
+export interface Response extends Pick<
+  ServerResponse,
+  | "appendHeader"
+  | "destroy"
+  | "emit"
+  | "end"
+  | "flushHeaders"
+  | "getHeader"
+  | "getHeaderNames"
+  | "hasHeader"
+  | "headersSent"
+  | "off"
+  | "on"
+  | "once"
+  | "removeHeader"
+  | "setHeader"
+  | "statusCode"
+  | "writableEnded"
+  | "writableHighWaterMark"
+  | "writableLength"
+  | "write"
+> {
+  writeHead(status: number, ...rest: unknown[]): unknown;
+  statusMessage?: string;
+  /** The socket or stream is gone. */
+  destroyed?: boolean;
+  closed?: boolean;
+  /** node:http only: names in the case that they were given. */
+  getRawHeaderNames?(): string[];
+  addTrailers?(trailers: object): void;
+  strictContentLength?: boolean;
+  finished: boolean;
+  /** node:http: the serialised head, set once it is sent. */
+  _header: unknown;
+  _flush?(): void;
+  /** http2 only. */
+  stream?: Http2Stream | undefined;
+}
+
+/** The members of an http2 stream that are used here. */
+export interface Http2Stream {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  readonly closed: boolean;
+  readonly writableNeedDrain: boolean;
+  respond(headers: object, options?: object): void;
+  sendTrailers(trailers: object): void;
+  removeAllListeners(event: string): unknown;
+  once(event: string, listener: () => void): unknown;
+}
+
+type Value = string | number | readonly string[];
+
+/** The http2 stream of a response, or undefined under HTTP/1. */
+export function streamOf(res: Response): Http2Stream | undefined {
+  return typeof res.stream?.respond === "function" ? res.stream : undefined;
+}
+
+/** The client can no longer be reached. */
+export function isClosed(req: { readonly socket?: unknown }, res: Response): boolean {
+  const stream = streamOf(res);
+  if (stream !== undefined) return stream.destroyed || stream.closed;
+  // A pipelined response has no socket before its turn, so the request's is asked too.
+  const socket = req.socket as { readonly destroyed?: boolean } | null | undefined;
+  return res.destroyed === true || res.closed === true || socket?.destroyed === true;
+}
+
+/** What the arguments of `writeHead` say, once its headers have been merged into the response's. */
+export interface StatusLine {
+  readonly status: number;
+  readonly message: string | undefined;
+}
+
+/**
+ * Merges the headers given to `writeHead` into the response's, so that there is one place to look.
+ * All of Node's forms: object, flat array, array of pairs. As in Node 24, what is given replaces what
+ * was set, and duplicates inside an array are kept (Node 20 loses them).
+ */
+export function mergeHead(res: Response, args: readonly unknown[]): StatusLine {
+  const [status, reason, last] = args;
+  const message = typeof reason === "string" ? reason : undefined;
+  const headers = message === undefined ? (last ?? reason) : last;
+  if (Array.isArray(headers)) mergeList(res, headers);
+  else if (typeof headers === "object" && headers !== null) {
+    for (const [name, value] of Object.entries(headers)) {
+      if (name !== "") res.setHeader(name, value as Value);
+    }
+  }
+  return { status: status as number, message };
+}
+
+function mergeList(res: Response, list: readonly unknown[]): void {
+  const flat = Array.isArray(list[0]) ? (list as unknown[][]).flatMap(([k, v]) => [k, v]) : list;
+  // Node itself says what is wrong with an odd list.
+  if (flat.length % 2 !== 0) rehearse({ method: "GET" }).writeHead(200, flat as string[]);
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = flat[at] as string;
+    if (name && res.hasHeader(name)) res.removeHeader(name);
+  }
+  for (let at = 0; at < flat.length; at += 2) {
+    if (flat[at]) res.appendHeader(flat[at] as string, flat[at + 1] as string);
+  }
+}
+
+/** A response that goes nowhere, on which Node can throw what it would throw. */
+export function rehearse(req: object, options?: object): ServerResponse {
+  const Scratch = ServerResponse as new (req: IncomingMessage, options?: object) => ServerResponse;
+  const scratch = new Scratch(req as IncomingMessage, options);
+  scratch.on("error", () => {});
+  return scratch;
+}
+
+// RFC 9112 section 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ); Node's own expression.
+// oxlint-disable-next-line no-control-regex
+const badReason = /[^\t\x20-\x7e\x80-\xff]/;
+
+/**
+ * Throws at once what Node would throw when this head is sent (header names and values were checked
+ * when they were set); returns the status line that will leave.
+ */
+export function checkHead(req: object, res: Response, line: StatusLine): StatusLine {
+  if (streamOf(res) !== undefined) {
+    res.statusCode = line.status;
+    return { status: res.statusCode, message: undefined };
+  }
+  const status = line.status | 0;
+  const message = line.message ?? res.statusMessage;
+  const odd =
+    status < 100 ||
+    status > 999 ||
+    (message !== undefined && badReason.test(message)) ||
+    res.hasHeader("Trailer");
+  if (odd) {
+    const scratch = rehearse(req);
+    for (const name of res.getHeaderNames()) scratch.setHeader(name, res.getHeader(name) as Value);
+    if (message !== undefined) scratch.statusMessage = message;
+    scratch.writeHead(line.status);
+  }
+  // Visible after `writeHead`, as in Node.
+  res.statusCode = status;
+  res.statusMessage = message || STATUS_CODES[status] || "unknown";
+  return { status, message: res.statusMessage };
+}
+
+/** The view for `applyEffects`; `undo` takes back what was applied, for a head that Node refused. */
+export function viewOf(res: Response): HeadView & { undo(): void } {
+  const before = new Map<string, Value | undefined>();
+  const remember = (name: string): void => {
+    if (before.has(name)) return;
+    const value = res.getHeader(name);
+    before.set(name, Array.isArray(value) ? value.slice() : value);
+  };
+  return {
+    get(name) {
+      const value = res.getHeader(name);
+      if (value === undefined || typeof value === "string") return value;
+      return Array.isArray(value) ? value.join(", ") : String(value);
+    },
+    set(name, value) {
+      remember(name);
+      res.setHeader(name, value);
+    },
+    append(name, value) {
+      remember(name);
+      res.appendHeader(name, value);
+    },
+    undo() {
+      for (const [name, value] of before) {
+        if (value === undefined) res.removeHeader(name);
+        else res.setHeader(name, value);
+      }
+    },
+  };
+}
+
+/** What `removeHeader` and the body's framing leave behind in a node:http response. */
+const flags = [
+  "sendDate",
+  "strictContentLength",
+  "shouldKeepAlive",
+  "useChunkedEncodingByDefault",
+  "_removedConnection",
+  "_removedContLen",
+  "_removedTE",
+] as const;
+
+/** Headers and status at one moment. */
+export type Snapshot = () => void;
+
+/** Takes a snapshot; calling it puts everything back, header names in the case they were given. */
+export function snapshot(res: Response): Snapshot {
+  const fields = res as unknown as Record<string, unknown>;
+  const headers = (res.getRawHeaderNames?.() ?? res.getHeaderNames()).map((name) => {
+    const value = res.getHeader(name) as Value;
+    return [name, Array.isArray(value) ? (value.slice() as string[]) : value] as const;
+  });
+  const { statusCode } = res;
+  const http2 = streamOf(res) !== undefined;
+  const message = http2 ? undefined : res.statusMessage;
+  const kept = (http2 ? (["sendDate"] as const) : flags).map(
+    (name) => [name, fields[name]] as const,
+  );
+  return () => {
+    for (const name of res.getHeaderNames()) res.removeHeader(name);
+    for (const [name, value] of headers) res.setHeader(name, value);
+    for (const [name, value] of kept) fields[name] = value;
+    res.statusCode = statusCode;
+    if (!http2) fields["statusMessage"] = message;
+    dropTrailers(res);
+  };
+}
+
+/** Trailers belong to the response that did not leave. */
+function dropTrailers(res: Response): void {
+  const stream = streamOf(res);
+  if (stream === undefined) {
+    res.addTrailers?.({});
+    return;
+  }
+  // http2 has no way to take a trailer back, but sends them only from this event.
+  stream.removeAllListeners("wantTrailers");
+  stream.once("wantTrailers", () => stream.sendTrailers({}));
+}

@@ -1,0 +1,191 @@
+/**
+ * The calls that a handler makes on its response while the commit is under way, and a response that
+ * looks as it does after sending.
+ */
+/// <reference types="node" preserve="true" />
+import type { ServerResponse } from "node:http";
+import { rehearse, type Response, type StatusLine, streamOf } from "./node-headers.ts";
+
+/** The methods through which a head can leave. */
+export type Method = "writeHead" | "writeHeader" | "write" | "end" | "flushHeaders";
+
+/** Any of them; they are called with the response as `this`. */
+export type Call = (this: unknown, ...args: unknown[]) => unknown;
+
+export type Methods = Readonly<Record<Method, Call>>;
+
+interface Queued {
+  readonly method: Method;
+  readonly args: readonly unknown[];
+}
+
+export class Queue {
+  readonly #res: Response;
+  readonly #line: StatusLine;
+  readonly #calls: Queued[] = [];
+  /** Node judges each call at once where the server's options make it strict about bodies. */
+  readonly #rehearsal: ServerResponse | undefined;
+  #bytes = 0;
+  #needDrain = false;
+  ended = false;
+
+  constructor(req: object, res: Response, line: StatusLine) {
+    this.#res = res;
+    this.#line = line;
+    this.#rehearsal = strictRehearsal(req, res, line);
+    this.#freeze();
+  }
+
+  /** Records a call of a method other than `writeHead`, with the same throws and result as Node. */
+  add(method: Method, args: readonly unknown[]): unknown {
+    if (method === "write") return this.#write(args);
+    if (method === "end") this.#end(args);
+    else if (method === "flushHeaders") this.#rehearsal?.flushHeaders();
+    else this.#rehearsal?.writeHead(this.#line.status);
+    this.#calls.push({ method, args });
+    return method === "flushHeaders" ? undefined : this.#res;
+  }
+
+  #write(args: readonly unknown[]): boolean {
+    const [chunk, encoding] = args;
+    const size = sizeOf(chunk, encoding);
+    if (!this.ended) {
+      this.#rehearsal?.write(chunk, encoding as BufferEncoding);
+      this.#bytes += size;
+    }
+    this.#calls.push({ method: "write", args });
+    if (this.ended) return false;
+    const room = this.#res.writableLength < this.#res.writableHighWaterMark;
+    if (!room) this.#needDrain = true;
+    return room;
+  }
+
+  #end(args: readonly unknown[]): void {
+    const [chunk, encoding] = args;
+    const given = typeof chunk !== "function" && chunk !== undefined && chunk !== null;
+    // Over HTTP/1, end(0) and end("") are an end without a chunk.
+    const hasChunk = given && (streamOf(this.#res) !== undefined || Boolean(chunk));
+    const size = hasChunk ? sizeOf(chunk, encoding) : 0;
+    if (this.ended) return;
+    this.#rehearsal?.end(...((hasChunk ? [chunk, encoding] : []) as [string, BufferEncoding]));
+    this.#bytes += size;
+    this.ended = true;
+    if (streamOf(this.#res) === undefined) this.#res.finished = true;
+  }
+
+  /** From here on Node's own methods throw as they do once the head has been sent. */
+  #freeze(): void {
+    const res = this.#res;
+    const stream = streamOf(res);
+    const below = (name: string): unknown => Reflect.get(Object.getPrototypeOf(res), name, res);
+    const own = (name: string, get: () => unknown): void => {
+      Object.defineProperty(res, name, { configurable: true, get });
+    };
+    own("writableLength", () => (below("writableLength") as number) + this.#bytes);
+    own("writableNeedDrain", () => this.#needDrain && !this.ended && res.destroyed !== true);
+    if (stream !== undefined) {
+      Object.defineProperty(stream, "headersSent", { configurable: true, value: true });
+      own("finished", () => this.ended || below("finished"));
+      own("writableEnded", () => this.ended || below("writableEnded"));
+      return;
+    }
+    res._header = "queued";
+    // Node 20 derives it from `finished`, which is true before anything has been written.
+    own("writableFinished", () => false);
+    // A pipelined response gets its socket while it is queued: Node must not take it for complete.
+    const flush = res._flush;
+    if (flush === undefined) return;
+    res._flush = () => {
+      res.finished = false;
+      flush.call(res);
+      res.finished = this.ended;
+    };
+  }
+
+  /** The response is again what it was before the first head call. */
+  #thaw(): void {
+    const res = this.#res as unknown as Record<string, unknown>;
+    const stream = streamOf(this.#res);
+    const owned = ["writableLength", "writableNeedDrain"];
+    if (stream !== undefined) {
+      delete (stream as { headersSent?: boolean }).headersSent;
+      owned.push("finished", "writableEnded");
+    } else {
+      this.#res._header = null;
+      this.#res.finished = false;
+      owned.push("writableFinished", "_flush");
+    }
+    for (const name of owned) delete res[name];
+  }
+
+  /** Makes the calls, in order, on the methods that were there before. What Node throws, it throws. */
+  replay(methods: Methods): void {
+    const res = this.#res;
+    this.#thaw();
+    // Assigned after the head: has no effect on it, but stays visible (to loggers).
+    const later = res.statusCode;
+    res.statusCode = this.#line.status;
+    if (streamOf(res) === undefined) res.statusMessage = this.#line.message ?? "";
+    for (const { method, args } of this.#calls) methods[method].apply(res, args as unknown[]);
+    if (later !== this.#line.status) res.statusCode = later;
+    const stream = streamOf(res);
+    const native = stream ?? (res as unknown as { readonly writableNeedDrain: boolean });
+    if (this.#needDrain && !this.ended && !native.writableNeedDrain) {
+      process.nextTick(() => {
+        if (!res.writableEnded && !isGone(res)) res.emit("drain");
+      });
+    }
+  }
+
+  /** Forgets the calls, which the caller makes itself. */
+  release(): void {
+    this.#thaw();
+  }
+
+  /** Forgets the calls; their callbacks get the error. */
+  drop(error: unknown): void {
+    this.#thaw();
+    for (const { args } of this.#calls) callBack(args, error);
+  }
+}
+
+/** Gives an error to the callback among a method's arguments, as Node does: on the next tick. */
+export function callBack(args: readonly unknown[], error: unknown): void {
+  const callback = args.find((argument) => typeof argument === "function");
+  if (callback !== undefined) process.nextTick(callback, error);
+}
+
+function isGone(res: Response): boolean {
+  return res.destroyed === true || streamOf(res)?.destroyed === true;
+}
+
+/** The size of a chunk in bytes; for what is no chunk, the error that Node throws. */
+function sizeOf(chunk: unknown, encoding: unknown): number {
+  if (typeof chunk === "string") {
+    const name = typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8";
+    // Unknown encodings: this throws as the socket's write does.
+    return Buffer.isEncoding(name)
+      ? Buffer.byteLength(chunk, name)
+      : Buffer.from(chunk, name).length;
+  }
+  if (chunk instanceof Uint8Array) return chunk.byteLength;
+  rehearse({ method: "GET" }).write(chunk);
+  return 0;
+}
+
+function strictRehearsal(req: object, res: Response, line: StatusLine): ServerResponse | undefined {
+  if (streamOf(res) !== undefined) return undefined;
+  type Served = {
+    readonly socket?: { readonly server?: { rejectNonStandardBodyWrites?: boolean } };
+  };
+  const rejectNonStandardBodyWrites =
+    (req as Served).socket?.server?.rejectNonStandardBodyWrites === true;
+  if (!rejectNonStandardBodyWrites && res.strictContentLength !== true) return undefined;
+  const scratch = rehearse(req, { rejectNonStandardBodyWrites });
+  for (const name of res.getHeaderNames()) {
+    scratch.setHeader(name, res.getHeader(name) as string);
+  }
+  scratch.strictContentLength = res.strictContentLength === true;
+  scratch.statusCode = line.status;
+  return scratch;
+}

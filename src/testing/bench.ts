@@ -1,0 +1,100 @@
+/** What each test of the conformance suites works with: one engine, keys of its own, time. */
+import type { Guarantee, Store, StoreRecord } from "../store.ts";
+import { equal, present } from "./expect.ts";
+
+/** One engine, made for one test. */
+export interface Harness {
+  readonly store: Store;
+  /** Releases what `create` took. */
+  close?(): Promise<void> | void;
+  /**
+   * Moves the engine's clock forward. Without it the suite waits in real time, at most three
+   * seconds per test.
+   */
+  advance?(ms: number): Promise<void> | void;
+}
+
+/** What a test needs of its runner: `node:test`, Vitest, `bun:test`, Mocha and Jest all have it. */
+export interface Runner {
+  describe(name: string, body: () => void): unknown;
+  it(name: string, body: () => Promise<void>): unknown;
+}
+
+/** One test: registered under `name`, run only when the engine declares `needs`. */
+export interface Check {
+  readonly name: string;
+  readonly needs: readonly (Guarantee | "iterate")[];
+  run(bench: Bench): Promise<void>;
+}
+
+export const second: number = 1000;
+export const minute: number = 60 * second;
+export const hour: number = 60 * minute;
+
+/** How far a measured duration may be below the expected one: the time the test itself took. */
+export const slack: number = 5 * second;
+/** How far it may be above: rounding in the engine. */
+export const rounding = 100;
+
+export class Bench {
+  readonly store: Store;
+  readonly wait: (ms: number) => Promise<void>;
+  /** Unique, so that tests may share one database without cleaning it. */
+  readonly prefix: string;
+  #digests = 0;
+
+  constructor(harness: Harness) {
+    this.store = harness.store;
+    this.wait = async (ms) => {
+      if (harness.advance !== undefined) await harness.advance(ms);
+      else await new Promise<void>((resolve) => setTimeout(resolve, ms));
+    };
+    this.prefix = `t${randomText()}:`;
+  }
+
+  key(name: string): string {
+    return this.prefix + name;
+  }
+
+  /** A digest that no other call returns. */
+  digest(): Uint8Array {
+    const digest = new Uint8Array(32).fill(0xa5);
+    digest[31] = ++this.#digests;
+    return digest;
+  }
+
+  /** Creates a record and returns it as loaded. */
+  async given(
+    key: string,
+    options: { lifetime?: number; idle?: number; data?: Uint8Array; digest?: Uint8Array } = {},
+  ): Promise<StoreRecord> {
+    const made = await this.store.create(key, {
+      digest: options.digest ?? this.digest(),
+      data: options.data ?? bytes(1, 2, 3),
+      lifetime: options.lifetime ?? hour,
+      idle: options.idle,
+    });
+    equal(made, true, "create");
+    return await this.loaded(key);
+  }
+
+  /** The record under the key, which must be there. */
+  async loaded(key: string): Promise<StoreRecord> {
+    return present(await this.store.load(key), `load of ${key.slice(this.prefix.length)}`);
+  }
+
+  /** Asserts that there is no record under the key. */
+  async missing(key: string, what: string): Promise<void> {
+    equal((await this.store.load(key))?.version, undefined, `version of ${what}`);
+  }
+}
+
+export function bytes(...values: number[]): Uint8Array {
+  return Uint8Array.from(values);
+}
+
+/** 16 random characters. */
+export function randomText(): string {
+  const values = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(values, (value) => value.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,149 @@
+/** The shared adapter suite over every adapter and framework. */
+import connectFramework from "connect";
+import express from "express";
+import express4 from "express4";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from "node:http";
+import { Readable } from "node:stream";
+import { describe, it } from "node:test";
+import polka from "polka";
+import { sessionMiddleware as expressMiddleware } from "../../src/adapters/express.ts";
+import { sessionHandler, sessionMiddleware } from "../../src/adapters/node.ts";
+import { sessionHandler as webHandler } from "../../src/adapters/web.ts";
+import {
+  type AdapterRequest,
+  type AdapterResponse,
+  type AdapterServer,
+  adapterSuite,
+  type AdapterSetup,
+} from "../../src/testing/adapter.ts";
+import { listen } from "./harness.ts";
+
+type Start = (setup: AdapterSetup) => Promise<AdapterServer>;
+type Style = (res: ServerResponse, response: AdapterResponse) => unknown;
+
+/** `writeHead`, `write`, `end`. */
+const explicit: Style = async (res, { status = 200, headers = {}, body = "" }) => {
+  res.writeHead(status, headers);
+  for await (const text of typeof body === "string" ? [body] : body) res.write(text);
+  res.end();
+};
+
+/** `setHeader`, `pipe` and an implicit head. */
+const implicit: Style = (res, { status = 200, headers = {}, body = "" }) => {
+  res.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  if (typeof body === "string") res.end(body);
+  else Readable.from(body).pipe(res);
+};
+
+function io(req: IncomingMessage, res: ServerResponse, style: Style): AdapterRequest {
+  return { request: req, path: req.url ?? "/", respond: (response) => style(res, response) };
+}
+
+const serve = (listener: RequestListener): Promise<AdapterServer> => listen(createServer(listener));
+
+function node(style: Style): Start {
+  return ({ sessions, handle }) => {
+    const innermost = (req: IncomingMessage, res: ServerResponse): unknown =>
+      handle(io(req, res, style));
+    return serve(sessions.reduceRight((inner, one) => sessionHandler(one, inner), innermost));
+  };
+}
+
+type Use = (one: AdapterSetup["sessions"][number]) => never;
+
+/** An application of a framework in Connect's style. */
+function app(
+  make: () => { use(...args: never[]): unknown },
+  use: Use,
+  style: Style,
+  toListener: (made: never) => RequestListener = (made) => made,
+): Start {
+  return ({ sessions, handle }) => {
+    const made = make();
+    for (const one of sessions) made.use(use(one));
+    const last = (
+      req: IncomingMessage,
+      res: ServerResponse,
+      next: (error: unknown) => void,
+    ): void => {
+      handle(io(req, res, style)).catch(next);
+    };
+    made.use(last as never);
+    return serve(toListener(made as never));
+  };
+}
+
+/** The fetch-style handler behind a small bridge to node:http, which answers a throw with 500. */
+const web: Start = ({ sessions, handle }) => {
+  const innermost = async (request: Request): Promise<Response> => {
+    let answer: Response | undefined;
+    const respond = ({ status = 200, headers = {}, body }: AdapterResponse): void => {
+      const stream =
+        typeof body === "object" ? (Readable.toWeb(Readable.from(body)) as never) : body;
+      const empty = [204, 304].includes(status);
+      answer = new Response(empty ? null : (stream ?? null), { status, headers });
+    };
+    await handle({ request, path: new URL(request.url).pathname, respond });
+    return answer as unknown as Response;
+  };
+  const fetchStyle = sessions.reduceRight((inner, one) => webHandler(one, inner), innermost);
+  return serve((req, res) => {
+    const { method = "GET" } = req;
+    const headers = Object.entries(req.headers) as [string, string][];
+    fetchStyle(new Request(`http://localhost${req.url}`, { method, headers })).then(
+      async (response) => {
+        for (const [name, value] of response.headers) {
+          if (name !== "set-cookie") res.setHeader(name, value);
+        }
+        const cookies = response.headers.getSetCookie();
+        if (cookies.length > 0) res.setHeader("Set-Cookie", cookies);
+        res.writeHead(response.status);
+        if (response.body !== null) for await (const chunk of response.body) res.write(chunk);
+        res.end();
+      },
+      () => res.writeHead(500).end(),
+    );
+  });
+};
+
+const connectStyle = (one: AdapterSetup["sessions"][number]): never =>
+  sessionMiddleware(one) as never;
+const expressStyle = (one: AdapterSetup["sessions"][number]): never =>
+  expressMiddleware(one) as never;
+
+const send: Style = (res, { status = 200, headers = {}, body = "" }) => {
+  const response = res as unknown as express.Response;
+  response.status(status).set(headers);
+  if (typeof body === "string") response.send(body);
+  else Readable.from(body).pipe(response);
+};
+
+const polkaError = (error: unknown, _req: unknown, res: ServerResponse): void => {
+  res.statusCode = (error as { status?: number }).status ?? 500;
+  res.end();
+};
+
+const suites: Record<string, Start> = {
+  "node, writeHead": node(explicit),
+  "node, implicit head": node(implicit),
+  web,
+  "express 5": app(express as never, expressStyle, send),
+  "express 4": app(express4 as never, expressStyle, send),
+  "express 5, node adapter": app(express as never, connectStyle, explicit),
+  connect: app(connectFramework as never, connectStyle, implicit),
+  // Polka 0.5 takes `error.code` for the status, so it needs an `onError` of its own.
+  polka: app(
+    () => polka({ onError: polkaError }) as never,
+    connectStyle,
+    explicit,
+    (made) => (made as { handler: RequestListener }).handler,
+  ),
+};
+
+for (const [name, start] of Object.entries(suites)) adapterSuite({ describe, it, start, name });
