@@ -9,9 +9,10 @@ export const root: string = fileURLToPath(new URL("..", import.meta.url));
 
 /** TypeScript files of one folder, as paths relative to the root with `/`, with their text. */
 export function sources(folder: string): Map<string, string> {
-  const files = globSync(`${folder}/**/*.ts`, { cwd: root }).map((path) =>
-    path.replaceAll("\\", "/"),
-  );
+  const files = globSync(`${folder}/**/*.ts`, {
+    cwd: root,
+    exclude: (path) => path.endsWith("node_modules"),
+  }).map((path) => path.replaceAll("\\", "/"));
   return new Map(files.sort().map((path) => [path, read(path)]));
 }
 

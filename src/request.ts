@@ -272,7 +272,9 @@ export class RequestSession<D extends object> implements Host, Participant {
       if (decision.token !== "none" && !canSend) throw failure("head-sent");
       await this.#execute(session, origin, taken, decision);
     } catch (error) {
-      // What was recorded is dropped; what has been executed (a destroy) stands.
+      // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
+      // have been created is not created again under its id.
+      session.dropFreshToken();
       session.settle(session.origin, false);
       throw error;
     }
@@ -309,6 +311,7 @@ export class RequestSession<D extends object> implements Host, Participant {
     if (decision.write === "create") {
       const created = await this.#create(session, taken, decision.lifetime ?? this.lifetime);
       session.settle(created, false);
+      session.dropFreshToken();
       this.#presented = true;
       this.#sendToken(created.token, created);
       this.#announce("created", created.id);
@@ -331,7 +334,6 @@ export class RequestSession<D extends object> implements Host, Participant {
         : applyIntent(emptyState, intent, settings.maxSize, undefined);
     for (let collisions = 0; collisions < maxIdCollisions; collisions++) {
       const token = session.freshToken();
-      session.dropFreshToken();
       const id = idOf(token);
       const key = prefix + id;
       const digest = await digestOf(settings.name, token);
@@ -346,6 +348,7 @@ export class RequestSession<D extends object> implements Host, Participant {
         };
         return { key, id, token, digest, version: 1, state, times };
       }
+      session.dropFreshToken();
     }
     // 144 random bits collided three times: the random source or the store is broken.
     throw new SessionError("store-failed", "The session store says that every new id is taken");

@@ -460,13 +460,16 @@ describe("commits of one request that overlap", () => {
     assert.deepEqual(loser.keys(), ["visits"]);
   });
 
-  it("of a new session make one session", async () => {
+  it("of a new session make one session, whose id is the same all along", async () => {
     const sessions = manager();
     const session = await sessions.loadToken(undefined);
     session.set("user", "alice");
+    const { id } = session;
     const first = session.commit();
+    assert.equal(session.id, id);
     session.set("visits", 1);
     await Promise.all([first, session.commit()]);
+    assert.equal(session.id, id);
     assert.equal(memory.size, 1);
     assert.deepEqual(await read(sessions, session.token), { user: "alice", visits: 1 });
   });

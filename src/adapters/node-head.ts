@@ -7,6 +7,7 @@ import { applyEffects, type Participant } from "../carrier.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
 import { answer, type Answerer, swallowing } from "./node-answer.ts";
+import { type Guard, guardWith } from "./node-early.ts";
 import {
   checkHead,
   isClosed,
@@ -51,12 +52,14 @@ export function knownHead(res: object): Head | undefined {
   return heads.get(res);
 }
 
-export class Head {
+export class Head implements Guard {
   readonly #req: object;
   readonly #res: Response;
   readonly #entries: Entry[] = [];
   readonly #sources = new Set<Source>();
   #light: Layer | undefined;
+  /** The light hook has not seen the head yet. */
+  #lit = false;
   #gate: Layer | undefined;
   #restore: Snapshot | undefined;
   #queue: Queue | undefined;
@@ -67,6 +70,13 @@ export class Head {
   constructor(req: object, res: Response) {
     this.#req = req;
     this.#res = res;
+    guardWith(res, this);
+  }
+
+  /** For methods taken off the response before we laid ours over them. */
+  holds(method: string): boolean {
+    if (this.#gate !== undefined) return true;
+    return this.#lit && (method === "writeHead" || method === "writeHeader");
   }
 
   get sent(): boolean {
@@ -110,6 +120,7 @@ export class Head {
   #listen(): void {
     const res = this.#res;
     const light = new Layer(res, Layer.heads, (_method, args) => {
+      this.#lit = false;
       if (res.headersSent) return undefined;
       const line = mergeHead(res, args);
       const view = viewOf(res);
@@ -120,10 +131,12 @@ export class Head {
         return { result };
       } catch (error) {
         view.undo();
+        this.#lit = true;
         throw error;
       }
     });
     this.#light = light;
+    this.#lit = true;
   }
 
   /** Closes the gate: the head waits for `finish`. */

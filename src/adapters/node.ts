@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Carrier, Participant } from "../carrier.ts";
 import type { SessionEvent } from "../events.ts";
 import type { SessionManager } from "../manager.ts";
+import { prepare } from "./node-early.ts";
 import { headOf, knownHead, type Owner } from "./node-head.ts";
 
 /** A request of node:http, of http2's compatibility API, or of a framework on top of them. */
@@ -110,6 +111,7 @@ class NodeCarrier implements Carrier, Owner {
     this.#response = response;
     this.#manager = manager;
     this.next = next;
+    prepare(response);
   }
 
   get onError(): Owner["onError"] {
