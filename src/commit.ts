@@ -144,8 +144,7 @@ export function plan(intent: Intent, situation: Situation): Plan {
     write: "update",
     renew: intent.renew,
     lifetime: lifetime ?? (intent.renew ? renewed : undefined),
-    token:
-      intent.renew || lifetime !== undefined || intent.remember !== undefined ? "set" : "none",
+    token: intent.renew || lifetime !== undefined || intent.remember !== undefined ? "set" : "none",
   };
 }
 

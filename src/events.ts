@@ -19,7 +19,11 @@ export type SessionEvent = {
   /** An idle touch failed; the request went on. */
   | { readonly type: "touch-failed"; readonly id: string; readonly error: unknown }
   /** A request's changes were dropped: its status was 500 or above, it threw, or its client left. */
-  | { readonly type: "rolled-back"; readonly reason: "status" | "throw" | "closed"; readonly id: string | undefined }
+  | {
+      readonly type: "rolled-back";
+      readonly reason: "status" | "throw" | "closed";
+      readonly id: string | undefined;
+    }
   /** A commit at the response head failed; the client got an error instead of the response. */
   | { readonly type: "commit-failed"; readonly id: string | undefined; readonly error: unknown }
   /** Changes made after the response head were never committed. */

@@ -6,7 +6,16 @@ export { SessionError, type SessionErrorCode } from "./errors.ts";
 export type { SessionEvent } from "./events.ts";
 export type { DeepReadonly, Leaf } from "./frozen.ts";
 export { type LoadOptions, SessionManager } from "./manager.ts";
-export type { CookieOptions, Duration, Options, SameSite, Sealer, Settings, Size, Transport } from "./options.ts";
+export type {
+  CookieOptions,
+  Duration,
+  Options,
+  SameSite,
+  Sealer,
+  Settings,
+  Size,
+  Transport,
+} from "./options.ts";
 export type { Key, Session, TokenSession, Value } from "./session.ts";
 export type {
   Abilities,

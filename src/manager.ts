@@ -291,7 +291,10 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     if (record.key !== key) {
       throw this.#failed(
         "load",
-        new SessionError("store-failed", "The session store answered with another session's record"),
+        new SessionError(
+          "store-failed",
+          "The session store answered with another session's record",
+        ),
       );
     }
     const digest = digestOf(name, token);

@@ -146,7 +146,10 @@ export class RequestSession<D extends object> implements Host, Participant {
     const origin = this.#session?.origin;
     if (origin === undefined) return false;
     const { idleTimeout, touchInterval, store } = this.#shared.settings;
-    if (idleTimeout === undefined || !touchDue(origin.times, this.now(), idleTimeout, touchInterval)) {
+    if (
+      idleTimeout === undefined ||
+      !touchDue(origin.times, this.now(), idleTimeout, touchInterval)
+    ) {
       return true;
     }
     const alive = await this.#shared.timeouts.run("touch a session", () =>
@@ -229,7 +232,8 @@ export class RequestSession<D extends object> implements Host, Participant {
     if (!outcome.closed) return undefined;
     // Nobody would receive the token: a session that cannot be used, or a browser logged out.
     const decision = plan(intent, this.#situation(session, session.origin, session.hasData));
-    const makesToken = decision.fail === undefined && (decision.write === "create" || decision.renew);
+    const makesToken =
+      decision.fail === undefined && (decision.write === "create" || decision.renew);
     return makesToken ? "closed" : undefined;
   }
 
@@ -289,8 +293,7 @@ export class RequestSession<D extends object> implements Host, Participant {
       presented: this.#presented,
       hasData,
       now,
-      deadlineIn:
-        origin === undefined ? 0 : origin.times.deadlineIn - (now - origin.times.readAt),
+      deadlineIn: origin === undefined ? 0 : origin.times.deadlineIn - (now - origin.times.readAt),
       fixedDeadline: origin?.state.fixedDeadline === true,
       lifetime: this.lifetime,
     };

@@ -3,7 +3,14 @@
  * recorded as intent; the commit turns intent into one store operation. No I/O happens here.
  */
 import { type Codec, defaultCodec, encodeValue } from "./codec.ts";
-import { applyOperation, type Deadline, type Intent, isIdle, type Operation, sizeOf } from "./commit.ts";
+import {
+  applyOperation,
+  type Deadline,
+  type Intent,
+  isIdle,
+  type Operation,
+  sizeOf,
+} from "./commit.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
 import { type DeepReadonly, freezeDeep } from "./frozen.ts";
@@ -57,10 +64,7 @@ export interface Session<D extends object> {
    *
    * @throws whatever `fn` throws, and {SessionError} as `set`.
    */
-  update<K extends Key<D>>(
-    key: K,
-    fn: (now: Value<D, K> | undefined) => Value<D, K>,
-  ): Value<D, K>;
+  update<K extends Key<D>>(key: K, fn: (now: Value<D, K> | undefined) => Value<D, K>): Value<D, K>;
   /**
    * New token, same data and id, lifetime reset (never past a deadline set by hand). Call it on
    * every privilege change: login, logout of an identity, step-up (ASVS 7.2.4). The old token is
@@ -272,10 +276,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     return value;
   }
 
-  update<K extends Key<D>>(
-    key: K,
-    fn: (now: Value<D, K> | undefined) => Value<D, K>,
-  ): Value<D, K> {
+  update<K extends Key<D>>(key: K, fn: (now: Value<D, K> | undefined) => Value<D, K>): Value<D, K> {
     const next = fn(this.get(key));
     const bytes = this.#encodeUpdate(key, next);
     const run = (now: Uint8Array | undefined): Uint8Array => {
@@ -331,7 +332,10 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   set deadline(at: Date | number) {
     const time = Number(at);
     if (!(at instanceof Date || typeof at === "number") || Number.isNaN(new Date(time).getTime())) {
-      throw new SessionError("invalid-argument", "deadline takes a valid Date or milliseconds since 1970");
+      throw new SessionError(
+        "invalid-argument",
+        "deadline takes a valid Date or milliseconds since 1970",
+      );
     }
     this.#setDeadline({ at: time, fixed: true });
   }
@@ -430,8 +434,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #resize(key: string, bytes: Uint8Array): void {
     if (this.#size < 0) this.#size = sizeOf(this.#entries);
     const old = this.#entries.get(key);
-    const size =
-      this.#size - (old === undefined ? 0 : entrySize(key, old)) + entrySize(key, bytes);
+    const size = this.#size - (old === undefined ? 0 : entrySize(key, old)) + entrySize(key, bytes);
     if (size > this.#host.maxSize) {
       throw new SessionError(
         "too-large",
@@ -541,7 +544,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
         `The merged session would take ${size} bytes; maxSize is ${this.#host.maxSize}`,
       );
     }
-    for (const [key, bytes] of other.state.entries) this.#record({ kind: "set", key, bytes }, bytes);
+    for (const [key, bytes] of other.state.entries)
+      this.#record({ kind: "set", key, bytes }, bytes);
     const deadline = other.times.readAt + other.times.deadlineIn;
     if (deadline > this.deadline.getTime()) {
       this.#setDeadline({ at: deadline, fixed: other.state.fixedDeadline });

@@ -39,7 +39,9 @@ export class Timeouts {
         reject(
           cause instanceof SessionError
             ? cause
-            : new SessionError("store-failed", `The session store failed to ${operation}`, { cause }),
+            : new SessionError("store-failed", `The session store failed to ${operation}`, {
+                cause,
+              }),
         );
       };
       try {

@@ -140,7 +140,7 @@ export class Writer {
 
   async #create(key: string, record: CreateRecord): Promise<boolean> {
     const { store, timeouts } = this.#options;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         if (await timeouts.run("create a session", () => store.create(key, record))) return true;
         if (failures === 0) return false;
@@ -162,7 +162,7 @@ export class Writer {
 
   async #destroy(key: string): Promise<void> {
     const { store, timeouts } = this.#options;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         return await timeouts.run("destroy a session", () => store.destroy(key));
       } catch (error) {
@@ -307,9 +307,7 @@ class Batch {
   }
 
   #after(base: Base, next: Applied): Base {
-    const commits = new Uint8Array(
-      Math.min(rememberedCommits * 8, base.state.commits.length + 8),
-    );
+    const commits = new Uint8Array(Math.min(rememberedCommits * 8, base.state.commits.length + 8));
     commits.set(this.#commitId);
     commits.set(base.state.commits.subarray(0, commits.length - 8), 8);
     return {

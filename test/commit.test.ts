@@ -80,15 +80,30 @@ const rows: [string, Partial<Intent>, Situation, Plan][] = [
     { ...update, renew: true, lifetime: 20 * hour, token: "set" },
   ],
   ["deadline of a user", inOneHour, user, { ...update, lifetime: hour, token: "set" }],
-  ["deadline of a visitor creates nothing", inOneHour, visitor, { ...idle }, ],
-  ["deadline and data of a visitor", { ...data, ...inOneHour }, visitor, { ...create, lifetime: hour }],
+  ["deadline of a visitor creates nothing", inOneHour, visitor, { ...idle }],
+  [
+    "deadline and data of a visitor",
+    { ...data, ...inOneHour },
+    visitor,
+    { ...create, lifetime: hour },
+  ],
   ["past deadline destroys", past, user, { ...idle, destroy: true, token: "clear" }],
-  ["past deadline drops data", { ...past, ...data }, user, { ...idle, destroy: true, token: "clear" }],
+  [
+    "past deadline drops data",
+    { ...past, ...data },
+    user,
+    { ...idle, destroy: true, token: "clear" },
+  ],
   ["past deadline of a visitor", { ...past, ...data }, visitor, idle],
   ["past deadline under an unknown token", past, stale, { ...idle, token: "clear" }],
   ["rememberMe of a user", { remember: true }, user, { ...update, token: "set" }],
   ["rememberMe(false) of a user", { remember: false }, user, { ...update, token: "set" }],
-  ["rememberMe of a visitor creates nothing", { remember: true }, { ...visitor, hasData: false }, idle],
+  [
+    "rememberMe of a visitor creates nothing",
+    { remember: true },
+    { ...visitor, hasData: false },
+    idle,
+  ],
   ["destroy of a user", { destroy: true }, user, { ...idle, destroy: true, token: "clear" }],
   ["destroy of a visitor", { destroy: true }, visitor, idle],
   ["destroy under an unknown token", { destroy: true }, stale, { ...idle, token: "clear" }],
@@ -100,12 +115,22 @@ const rows: [string, Partial<Intent>, Situation, Plan][] = [
     { ...idle, destroy: true, token: "clear" },
   ],
   ["destroy, then renew", { destroy: true, renew: true }, user, { ...create, destroy: true }],
-  ["destroy, then a past deadline", { destroy: true, ...past }, user, { ...idle, destroy: true, token: "clear" }],
+  [
+    "destroy, then a past deadline",
+    { destroy: true, ...past },
+    user,
+    { ...idle, destroy: true, token: "clear" },
+  ],
   ["data with a superseded token", data, superseded, { fail: "superseded" }],
   ["destroy with a superseded token", { destroy: true }, superseded, { fail: "superseded" }],
   ["rememberMe with a superseded token", { remember: true }, superseded, { fail: "superseded" }],
   ["renewal with a superseded token", { renew: true, ...data }, superseded, create],
-  ["destroy and renewal with a superseded token", { destroy: true, renew: true }, superseded, { fail: "superseded" }],
+  [
+    "destroy and renewal with a superseded token",
+    { destroy: true, renew: true },
+    superseded,
+    { fail: "superseded" },
+  ],
 ];
 
 describe("plan", () => {
@@ -123,7 +148,10 @@ const state = (entries: Record<string, string>): State => ({
   ...emptyState,
   entries: new Map(Object.entries(entries).map(([k, v]) => [k, bytes(v)])),
 });
-const apply = (before: Record<string, string>, ...operations: Operation[]): Record<string, string> =>
+const apply = (
+  before: Record<string, string>,
+  ...operations: Operation[]
+): Record<string, string> =>
   text(applyIntent(state(before), { ...noIntent, operations }, 10_000, undefined));
 
 describe("applyIntent, on the newest state", () => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, describe, it } from "node:test";
-import { type Options, type SessionError, type SessionEvent, SessionManager } from "../src/index.ts";
+import {
+  type Options,
+  type SessionError,
+  type SessionEvent,
+  SessionManager,
+} from "../src/index.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
 import { ManualClock } from "../src/testing/clock.ts";
 import { CountingStore } from "./support/counting.ts";
@@ -36,7 +41,10 @@ function manager(options: Partial<Options<Data>> = {}): SessionManager<Data> {
 }
 
 /** A stored session's token, with nothing left to count. */
-async function stored(sessions: SessionManager<Data>, data: Partial<Data> = { user: "alice" }): Promise<string> {
+async function stored(
+  sessions: SessionManager<Data>,
+  data: Partial<Data> = { user: "alice" },
+): Promise<string> {
   const session = await sessions.loadToken(undefined);
   for (const [key, value] of Object.entries(data)) session.set(key as "user", value as string);
   await session.commit();
@@ -48,7 +56,10 @@ async function stored(sessions: SessionManager<Data>, data: Partial<Data> = { us
 
 const types = (): string[] => events.map((event) => event.type);
 
-async function read(sessions: SessionManager<Data>, token: string | undefined): Promise<Partial<Data>> {
+async function read(
+  sessions: SessionManager<Data>,
+  token: string | undefined,
+): Promise<Partial<Data>> {
   const session = await sessions.loadToken(token);
   return Object.fromEntries(session.keys().map((key) => [key, session.get(key)])) as Partial<Data>;
 }
@@ -91,7 +102,13 @@ describe("load", () => {
 
   it("checks a token's shape before any work", async () => {
     const sessions = manager();
-    for (const token of ["x", "a".repeat(63), "a".repeat(65), `${"a".repeat(63)}%`, "../".repeat(21)]) {
+    for (const token of [
+      "x",
+      "a".repeat(63),
+      "a".repeat(65),
+      `${"a".repeat(63)}%`,
+      "../".repeat(21),
+    ]) {
       const request = exchange(sessions, token);
       assert.equal((await sessions.load(request)).isNew, true);
       await request.head();
@@ -173,7 +190,9 @@ describe("load", () => {
 });
 
 describe("two cookies of our name", () => {
-  async function withCookies(...tokens: string[]): Promise<{ user: string | undefined; request: Exchange }> {
+  async function withCookies(
+    ...tokens: string[]
+  ): Promise<{ user: string | undefined; request: Exchange }> {
     const sessions = manager();
     const name = sessions.settings.cookie.name;
     const request = exchange(sessions);
@@ -184,7 +203,11 @@ describe("two cookies of our name", () => {
 
   it("uses exactly one that authenticates, in either order, with an event", async () => {
     const token = await stored(manager());
-    for (const pair of [[token, junk], [junk, token], [token, "short"]]) {
+    for (const pair of [
+      [token, junk],
+      [junk, token],
+      [token, "short"],
+    ]) {
       assert.equal((await withCookies(...pair)).user, "alice");
       const [event] = events.splice(0);
       assert.equal(event?.type === "duplicate-cookie" && event.accepted, true);
@@ -194,7 +217,11 @@ describe("two cookies of our name", () => {
   it("uses none when both authenticate, or none does, or there are three", async () => {
     const token = await stored(manager());
     const other = await stored(manager(), { user: "eve" });
-    for (const set of [[token, other], [junk, "C".repeat(64)], [junk, junk, token]]) {
+    for (const set of [
+      [token, other],
+      [junk, "C".repeat(64)],
+      [junk, junk, token],
+    ]) {
       store.taken();
       assert.equal((await withCookies(...set)).user, undefined);
       const [event] = events.splice(0);
@@ -579,7 +606,10 @@ describe("a lost reply", () => {
       if (operation === "destroy") session.destroy();
       else session.update("visits", (visits = 0) => visits + 1);
       await session.commit();
-      assert.deepEqual(await read(sessions, session.token), operation === "destroy" ? {} : { visits: token ? 2 : 1 });
+      assert.deepEqual(
+        await read(sessions, session.token),
+        operation === "destroy" ? {} : { visits: token ? 2 : 1 },
+      );
       assert.equal(memory.size, operation === "destroy" ? 0 : 1);
     });
 
@@ -691,7 +721,10 @@ describe("timeouts", () => {
       clock.advance(60_000);
       assert.equal((await read(sessions, token)).user, "alice");
     }
-    assert.deepEqual(store.taken(), Array.from({ length: 7 }, () => "load"));
+    assert.deepEqual(
+      store.taken(),
+      Array.from({ length: 7 }, () => "load"),
+    );
   });
 
   it("a load with touch: false does not count, until another does", async () => {
@@ -944,7 +977,10 @@ describe("around HTTP", () => {
   it("refuses to grow above maxSize, at set", async () => {
     const session = await manager({ maxSize: "1kb" }).loadToken(undefined);
     session.set("user", "x".repeat(900));
-    assert.throws(() => session.set("flash", "x".repeat(200)), { code: "too-large", message: /flash/ });
+    assert.throws(() => session.set("flash", "x".repeat(200)), {
+      code: "too-large",
+      message: /flash/,
+    });
     assert.equal(session.has("flash"), false);
     session.set("user", "x");
     session.set("flash", "x".repeat(900));
@@ -956,7 +992,9 @@ describe("around HTTP", () => {
     const token = await stored(sessions, { user: "needle" });
     const session = await sessions.loadToken(token);
     session.set("flash", "needle");
-    const printed = [session, sessions].map((object) => inspect(object, { depth: 9, showHidden: true }) + JSON.stringify(session));
+    const printed = [session, sessions].map(
+      (object) => inspect(object, { depth: 9, showHidden: true }) + JSON.stringify(session),
+    );
     for (const text of printed) {
       assert.ok(!text.includes("needle"));
       assert.ok(!text.includes(token.slice(24)));

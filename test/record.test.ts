@@ -15,7 +15,9 @@ const commitId = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
 
 const states: fc.Arbitrary<State> = fc.record({
   entries: fc
-    .array(fc.tuple(fc.string({ unit: "grapheme", maxLength: 200 }), fc.uint8Array({ maxLength: 300 })))
+    .array(
+      fc.tuple(fc.string({ unit: "grapheme", maxLength: 200 }), fc.uint8Array({ maxLength: 300 })),
+    )
     .map((pairs) => new Map(pairs)),
   remember: fc.constantFrom(undefined, true, false),
   fixedDeadline: fc.boolean(),
@@ -34,7 +36,10 @@ describe("record", () => {
     fc.assert(
       fc.property(states, (state) => {
         const again = decoded(encodeRecord(state, commitId));
-        assert.deepEqual([...again.entries], [...state.entries].map(([k, v]) => [k, new Uint8Array(v)]));
+        assert.deepEqual(
+          [...again.entries],
+          [...state.entries].map(([k, v]) => [k, new Uint8Array(v)]),
+        );
         assert.equal(again.remember, state.remember);
         assert.equal(again.fixedDeadline, state.fixedDeadline);
         assert.equal(again.renewedAge, state.renewedAge);
@@ -54,7 +59,10 @@ describe("record", () => {
   });
 
   it("finds every single changed byte and every truncation", () => {
-    const entries = new Map([["cart", new Uint8Array(50).fill(7)], ["ü", new Uint8Array([1])]]);
+    const entries = new Map([
+      ["cart", new Uint8Array(50).fill(7)],
+      ["ü", new Uint8Array([1])],
+    ]);
     const bytes = encodeRecord({ ...emptyState, entries }, commitId);
     for (let at = 0; at < bytes.length; at++) {
       for (const flip of [1, 0x80, 0xff]) {
@@ -94,7 +102,10 @@ describe("record", () => {
   });
 
   it("copies nothing out of the scratch buffer that a later record overwrites", () => {
-    const one = encodeRecord({ ...emptyState, entries: new Map([["a", new Uint8Array([1])]]) }, commitId);
+    const one = encodeRecord(
+      { ...emptyState, entries: new Map([["a", new Uint8Array([1])]]) },
+      commitId,
+    );
     const copy = one.slice();
     encodeRecord({ ...emptyState, entries: new Map([["b", new Uint8Array(99)]]) }, commitId);
     assert.deepEqual(one, copy);
@@ -130,7 +141,9 @@ function withChecksum(bytes: Uint8Array): Uint8Array {
 describe("the checksum", () => {
   it("is MurmurHash3 as published", () => {
     // Test vector: MurmurHash3_x86_32("Hello, world!", seed 0) = 0xc0363e43.
-    const bytes = withChecksum(new Uint8Array([0, 0, 0, 0, 0, 0, ...new TextEncoder().encode("Hello, world!")]));
+    const bytes = withChecksum(
+      new Uint8Array([0, 0, 0, 0, 0, 0, ...new TextEncoder().encode("Hello, world!")]),
+    );
     assert.equal(new DataView(bytes.buffer).getUint32(2, true), 0xc0363e43);
     const record = encodeRecord(emptyState, commitId);
     assert.deepEqual(withChecksum(record.slice()), record);

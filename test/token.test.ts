@@ -28,7 +28,17 @@ describe("token", () => {
 
   it("is told from anything else before any work", () => {
     const token = newToken();
-    const others = ["", token.slice(1), `${token}A`, `${token.slice(1)}=`, `${token.slice(1)} `, `../${token.slice(3)}`, `\0${token.slice(1)}`, `é${token.slice(1)}`, `${token}\n`];
+    const others = [
+      "",
+      token.slice(1),
+      `${token}A`,
+      `${token.slice(1)}=`,
+      `${token.slice(1)} `,
+      `../${token.slice(3)}`,
+      `\0${token.slice(1)}`,
+      `é${token.slice(1)}`,
+      `${token}\n`,
+    ];
     assert.ok(isToken(token));
     for (const other of others) assert.equal(isToken(other), false, JSON.stringify(other));
   });
@@ -36,7 +46,9 @@ describe("token", () => {
   it("is stored as SHA-256 of the manager's name and the secret", async () => {
     const token = newToken();
     const digest = await digestOf("name", token);
-    const expected = createHash("sha256").update(`name\0${token.slice(24)}`).digest();
+    const expected = createHash("sha256")
+      .update(`name\0${token.slice(24)}`)
+      .digest();
     assert.deepEqual(Buffer.from(digest), expected);
     assert.ok(sameDigest(digest, expected));
     assert.ok(!sameDigest(digest, await digestOf("other", token)));

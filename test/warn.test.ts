@@ -11,7 +11,13 @@ describe("events, by default", () => {
     assert.equal(warn.mock.callCount(), 0);
     const cause = new Error("down");
     for (let i = 0; i < 3; i++) {
-      report({ type: "store-failed", level: "error", message: "failed", operation: "load", error: cause });
+      report({
+        type: "store-failed",
+        level: "error",
+        message: "failed",
+        operation: "load",
+        error: cause,
+      });
       report({ type: "uncommitted", level: "error", message: "lost", id: undefined });
     }
     assert.deepEqual(
@@ -27,7 +33,12 @@ describe("events, by default", () => {
     const error = test.mock.method(console, "error", () => {});
     const report = warnOnce();
     for (const cause of [new Error("one"), new Error("two")]) {
-      report({ type: "handler-failed", level: "error", message: "A request handler threw", error: cause });
+      report({
+        type: "handler-failed",
+        level: "error",
+        message: "A request handler threw",
+        error: cause,
+      });
     }
     assert.equal(error.mock.callCount(), 2);
   });

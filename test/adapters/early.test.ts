@@ -24,7 +24,10 @@ function slow(): { sessions: SessionManager<Data>; store: CountingStore } {
     Object.assign(store.before, { create: delay, update: delay });
   };
   Object.assign(store.before, { create: delay, update: delay });
-  return { sessions: new SessionManager<Data>({ store, development: true, onEvent: () => {} }), store };
+  return {
+    sessions: new SessionManager<Data>({ store, development: true, onEvent: () => {} }),
+    store,
+  };
 }
 
 /** Both change the session within the arguments of a call on the response. */
@@ -140,12 +143,19 @@ describe("methods taken off the response before the session was asked for", () =
     const { sessions } = slow();
     await serving(
       sessionHandler(sessions, (_req, res) => {
-        assert.deepEqual(Object.getOwnPropertySymbols(res).filter((s) => /scs/.test(String(s))), []);
+        assert.deepEqual(
+          Object.getOwnPropertySymbols(res).filter((s) => /scs/.test(String(s))),
+          [],
+        );
         res.end("plain");
       }),
       async ({ url }) => {
         assert.equal(await (await fetch(url)).text(), "plain");
-        const { ClientRequest, OutgoingMessage, ServerResponse: Native } = await import("node:http");
+        const {
+          ClientRequest,
+          OutgoingMessage,
+          ServerResponse: Native,
+        } = await import("node:http");
         assert.equal(ClientRequest.prototype.end.name, "end");
         assert.equal(Object.hasOwn(OutgoingMessage.prototype, "end"), true);
         assert.equal(Native.prototype.end.length, OutgoingMessage.prototype.end.length);

@@ -1,5 +1,10 @@
 /** One request and response in memory: the smallest true adapter, for tests of the manager. */
-import { applyEffects, type Carrier, type Participant, type SessionManager } from "../../src/index.ts";
+import {
+  applyEffects,
+  type Carrier,
+  type Participant,
+  type SessionManager,
+} from "../../src/index.ts";
 
 export class Exchange implements Carrier {
   readonly requestHeaders: Headers;
