@@ -54,7 +54,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
 
   /** @throws {SessionError} `invalid-option` for options that contradict each other; the message says the fix. */
   constructor(options: Options<D>) {
-    const settings = settle(options as Options);
+    const settings = settle(options);
     this.settings = settings;
     const timeouts = new Timeouts(settings.storeTimeout);
     const report = (event: SessionEvent): void => this.report(event);

@@ -52,7 +52,7 @@ const ways: Record<string, Write> = {
     res.end();
   },
   "res.writeHead(await ...)": async (sessions, req, res) => {
-    res.writeHead(200 + 0 * (await visit(sessions, req)), { "X-Test": "1" });
+    res.writeHead((await visit(sessions, req)) > 0 ? 200 : 404, { "X-Test": "1" });
     res.end((await sessions.load(req)).get("visits") === 1 ? "visit 1" : "visit 2");
   },
   "a method kept from before": async (sessions, req, res) => {
