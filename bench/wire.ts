@@ -1,0 +1,102 @@
+// Keep-alive connections to a node:http server without the kernel: what TCP costs per request (some
+// 30 us of CPU, and noisy) would drown the differences that are measured here.
+import type { Server } from "node:http";
+import { Duplex } from "node:stream";
+
+/** One complete response. */
+export interface Answer {
+  readonly head: string;
+  readonly body: string;
+}
+
+/** The server's end of a connection; what the server writes goes to `receive` at once. */
+class Socket extends Duplex {
+  readonly #receive: (text: string) => void;
+
+  constructor(receive: (text: string) => void) {
+    // As in net.Socket: strings are not turned into buffers on the way.
+    super({ decodeStrings: false });
+    this.#receive = receive;
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
+    this.#receive(typeof chunk === "string" ? chunk : chunk.toString("latin1"));
+    done();
+  }
+}
+
+/** One client: sends the same bytes again and again, the next time when the answer is complete. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #request: Buffer;
+  /** Throws for an answer that is not what it should be. */
+  readonly #check: (answer: Answer) => void;
+  readonly #send = (): void => void this.#socket.push(this.#request);
+  #received = "";
+  #left = 0;
+  #done: () => void = () => {};
+  #failed: (error: unknown) => void = () => {};
+
+  constructor(server: Server, request: string, check: (answer: Answer) => void) {
+    this.#request = Buffer.from(request, "latin1");
+    this.#check = check;
+    this.#socket = new Socket((text) => this.#receive(text));
+    server.emit("connection", this.#socket);
+  }
+
+  /** Sends `count` requests, one after another; resolves after the last answer. */
+  run(count: number): Promise<void> {
+    this.#left = count;
+    return new Promise((resolve, reject) => {
+      this.#done = resolve;
+      this.#failed = reject;
+      setImmediate(this.#send);
+    });
+  }
+
+  #receive(text: string): void {
+    // express-session sends the head and the last byte in two writes.
+    this.#received = this.#received === "" ? text : this.#received + text;
+    try {
+      const answer = complete(this.#received);
+      if (answer === undefined) return;
+      this.#received = "";
+      this.#check(answer);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    // Not from here: the server is in the middle of its own call.
+    if (--this.#left > 0) setImmediate(this.#send);
+    else this.#done();
+  }
+}
+
+/** The answer, once all of it is there. */
+function complete(text: string): Answer | undefined {
+  const headEnd = text.indexOf("\r\n\r\n");
+  if (headEnd === -1) return undefined;
+  const head = text.slice(0, headEnd);
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+  if (length === undefined) throw new Error(`an answer without Content-Length:\n${text}`);
+  const body = text.slice(headEnd + 4);
+  if (body.length > Number(length)) throw new Error(`an answer that is too long:\n${text}`);
+  return body.length === Number(length) ? { head, body } : undefined;
+}
+
+/** The bytes of one GET, as a browser sends it. */
+export function get(path: string, cookie: string | undefined): string {
+  const cookies = ["theme=dark", "_ga=GA1.1.1284.17639", cookie, "lang=de-AT"];
+  return [
+    `GET ${path} HTTP/1.1`,
+    "Host: shop.example",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language: de-AT,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    `Cookie: ${cookies.filter((pair) => pair !== undefined).join("; ")}`,
+    "\r\n",
+  ].join("\r\n");
+}
