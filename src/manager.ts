@@ -8,6 +8,7 @@ import { type Options, type Settings, settle } from "./options.ts";
 import { type Found, RequestSession, Shared } from "./request.ts";
 import { open } from "./sealing.ts";
 import { LiveSession, type Origin, type Session, type TokenSession } from "./session.ts";
+import { type Slot, slot } from "./slot.ts";
 import type { StoreRecord } from "./store.ts";
 import { Timeouts } from "./timeouts.ts";
 import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
@@ -49,7 +50,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   /** The checked options, frozen, with every default filled in; durations in milliseconds. */
   readonly settings: Settings;
   readonly #shared: Shared;
-  readonly #attached = new WeakMap<object, Attached<D>>();
+  readonly #attached: Slot<Attached<D>> = slot();
   #closed = false;
 
   /** @throws {SessionError} `invalid-option` for options that contradict each other; the message says the fix. */
@@ -208,7 +209,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    *   inner one has nothing to do.
    */
   attach(request: object, carrier: Carrier, ...aliases: readonly object[]): boolean {
-    if (this.#attached.has(request)) return false;
+    if (this.#attached.get(request) !== undefined) return false;
     const attached = { carrier, request: undefined, loading: undefined, touched: false };
     this.#attached.set(request, attached);
     for (const alias of aliases) this.#attached.set(alias, attached);

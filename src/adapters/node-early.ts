@@ -7,9 +7,11 @@
  * the `end` that is called is the one from before: a gate laid over this response comes too late, and
  * the body would leave before the commit. The methods of the response's class therefore ask whether
  * this response has a gate by now. They are replaced once per class; a response whose session is never
- * asked for is not touched, and costs one property lookup per call.
+ * asked for is not touched, and costs one look at a private field per call.
  */
 /// <reference types="node" preserve="true" />
+import { slot } from "../slot.ts";
+import { prepareQueue } from "./node-queue.ts";
 
 const methods = ["writeHead", "writeHeader", "write", "end", "flushHeaders"] as const;
 
@@ -22,11 +24,9 @@ export interface Guard {
   holds(method: string): boolean;
 }
 
-const guard = Symbol("scs-session guard");
+const guards = slot<Guard>();
 
-interface Guarded extends Partial<Record<Method, (...args: unknown[]) => unknown>> {
-  [guard]?: Guard;
-}
+type Guarded = Partial<Record<Method, (...args: unknown[]) => unknown>>;
 
 const prepared = new WeakSet();
 
@@ -44,18 +44,19 @@ export function prepare(res: object): void {
   if (owner === null || (owner !== nearest && prepared.has(owner))) return;
   prepared.add(owner);
   for (const method of methods) replace(owner, method);
+  prepareQueue(owner);
 }
 
 /** From now on calls of the class's methods on this response respect the guard. */
 export function guardWith(res: object, by: Guard): void {
-  Object.defineProperty(res, guard, { configurable: true, value: by });
+  guards.set(res, by);
 }
 
 function replace(owner: object, method: Method): void {
   const native: unknown = Reflect.get(owner, method);
   if (typeof native !== "function") return; // http2 has no writeHeader
   const replacement = function (this: Guarded, ...args: unknown[]): unknown {
-    const laid = this[guard]?.holds(method) === true ? this[method] : undefined;
+    const laid = guards.get(this)?.holds(method) === true ? this[method] : undefined;
     return Reflect.apply(laid === undefined || laid === replacement ? native : laid, this, args);
   };
   Object.defineProperty(replacement, "name", { value: native.name, configurable: true });

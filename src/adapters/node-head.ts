@@ -6,6 +6,7 @@
 import { applyEffects, type Participant } from "../carrier.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
+import { slot } from "../slot.ts";
 import { answer, type Answerer, swallowing } from "./node-answer.ts";
 import { type Guard, guardWith } from "./node-early.ts";
 import {
@@ -38,7 +39,7 @@ interface Source {
   unpipe(destination: unknown): unknown;
 }
 
-const heads = new WeakMap<object, Head>();
+const heads = slot<Head>();
 
 /** The one `Head` of a response. */
 export function headOf(req: object, res: object): Head {

@@ -4,6 +4,7 @@
  */
 /// <reference types="node" preserve="true" />
 import type { ServerResponse } from "node:http";
+import { slot } from "../slot.ts";
 import { rehearse, type Response, type StatusLine, streamOf } from "./node-headers.ts";
 
 /** The methods through which a head can leave. */
@@ -13,6 +14,69 @@ export type Method = "writeHead" | "writeHeader" | "write" | "end" | "flushHeade
 export type Call = (this: unknown, ...args: unknown[]) => unknown;
 
 export type Methods = Readonly<Record<Method, Call>>;
+
+/** The queue of a response, while it has one. */
+const queues = slot<Queue>();
+
+const states = [
+  "writableLength",
+  "writableNeedDrain",
+  "writableFinished",
+  "finished",
+  "writableEnded",
+] as const;
+
+type State = (typeof states)[number];
+
+/**
+ * Prepares a class of responses, so that a queued one looks sent. On the class, once: accessors defined
+ * on each response made a change cost twice as much (bench; V8 gives each response a shape of its own).
+ */
+export function prepareQueue(owner: object): void {
+  for (const name of states) {
+    const found = descriptorOf(owner, name);
+    // HTTP/1 keeps `finished` in each response.
+    if (found?.get === undefined && name !== "writableNeedDrain") continue;
+    const get = found?.get;
+    Object.defineProperty(owner, name, {
+      configurable: true,
+      enumerable: found?.enumerable ?? false,
+      get(this: object): unknown {
+        const queue = queues.get(this);
+        return queue === undefined
+          ? get?.call(this)
+          : queue.state(name, () => get?.call(this) as unknown);
+      },
+      ...(found?.set && { set: found.set }),
+    });
+  }
+  const flush: unknown = Reflect.get(owner, "_flush");
+  if (typeof flush !== "function") return;
+  // A pipelined response gets its socket while it is queued: Node must not take it for complete.
+  const replacement = function (this: Response): void {
+    const queue = queues.get(this);
+    if (queue === undefined) {
+      Reflect.apply(flush, this, []);
+      return;
+    }
+    this.finished = false;
+    Reflect.apply(flush, this, []);
+    this.finished = queue.ended;
+  };
+  Object.defineProperty(owner, "_flush", {
+    configurable: true,
+    writable: true,
+    value: replacement,
+  });
+}
+
+function descriptorOf(from: object, name: string): PropertyDescriptor | undefined {
+  for (let at: object | null = from; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const found = Object.getOwnPropertyDescriptor(at, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
 
 interface Queued {
   readonly method: Method;
@@ -76,46 +140,39 @@ export class Queue {
   /** From here on Node's own methods throw as they do once the head has been sent. */
   #freeze(): void {
     const res = this.#res;
+    queues.set(res, this);
     const stream = streamOf(res);
-    const below = (name: string): unknown => Reflect.get(Object.getPrototypeOf(res), name, res);
-    const own = (name: string, get: () => unknown): void => {
-      Object.defineProperty(res, name, { configurable: true, get });
-    };
-    own("writableLength", () => (below("writableLength") as number) + this.#bytes);
-    own("writableNeedDrain", () => this.#needDrain && !this.ended && res.destroyed !== true);
-    if (stream !== undefined) {
-      Object.defineProperty(stream, "headersSent", { configurable: true, value: true });
-      own("finished", () => this.ended || below("finished"));
-      own("writableEnded", () => this.ended || below("writableEnded"));
-      return;
-    }
-    res._header = "queued";
-    // Node 20 derives it from `finished`, which is true before anything has been written.
-    own("writableFinished", () => false);
-    // A pipelined response gets its socket while it is queued: Node must not take it for complete.
-    const flush = res._flush;
-    if (flush === undefined) return;
-    res._flush = () => {
-      res.finished = false;
-      flush.call(res);
-      res.finished = this.ended;
-    };
+    if (stream === undefined) res._header = "queued";
+    else Object.defineProperty(stream, "headersSent", { configurable: true, value: true });
   }
 
   /** The response is again what it was before the first head call. */
   #thaw(): void {
-    const res = this.#res as unknown as Record<string, unknown>;
-    const stream = streamOf(this.#res);
-    const owned = ["writableLength", "writableNeedDrain"];
+    const res = this.#res;
+    queues.set(res, undefined);
+    const stream = streamOf(res);
     if (stream !== undefined) {
       delete (stream as { headersSent?: boolean }).headersSent;
-      owned.push("finished", "writableEnded");
-    } else {
-      this.#res._header = null;
-      this.#res.finished = false;
-      owned.push("writableFinished", "_flush");
+      return;
     }
-    for (const name of owned) delete res[name];
+    res._header = null;
+    res.finished = false;
+  }
+
+  /** What a property of the response says while it is queued. */
+  state(name: State, native: () => unknown): unknown {
+    switch (name) {
+      case "writableLength":
+        return (native() as number) + this.#bytes;
+      case "writableNeedDrain":
+        return this.#needDrain && !this.ended && this.#res.destroyed !== true;
+      case "writableFinished":
+        // Node 20 derives it from `finished`, which is true before anything has been written.
+        return streamOf(this.#res) === undefined ? false : native();
+      case "finished":
+      case "writableEnded":
+        return this.ended || native();
+    }
   }
 
   /** Makes the calls, in order, on the methods that were there before. What Node throws, it throws. */

@@ -3,6 +3,7 @@ import { applyEffects, type Carrier, type HeadView, type Participant } from "../
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
 import type { SessionManager } from "../manager.ts";
+import { slot } from "../slot.ts";
 import { reasonOf, statusFor } from "./page.ts";
 
 /** What the adapter uses of a manager, whatever its data type. */
@@ -24,7 +25,7 @@ interface Entry {
 /** Nothing tells when a streamed body ends: changes made during it have this long to be committed. */
 const uncommittedAfter = 5000;
 
-const heads = new WeakMap<Request, WebHead>();
+const heads = slot<WebHead>();
 
 /**
  * Wraps a fetch-style handler: `sessions.load(request)` works inside it. Further arguments (an

@@ -303,11 +303,13 @@ function unref(timer: unknown): void {
 
 interface Latin1 {
   latin1Slice?(this: Uint8Array, start: number, end: number): string;
+  latin1Write?(this: Uint8Array, text: string, offset: number, length: number): number;
 }
 
-// Node, Bun and Deno have a native conversion: 80 ns for 160 bytes, against 770 ns in script.
-const native = (globalThis as { readonly Buffer?: { readonly prototype: Latin1 } }).Buffer
-  ?.prototype.latin1Slice;
+// Node, Bun and Deno have native conversions: 80 ns for 160 bytes, against 770 ns in script; for
+// 4 KB 1.9 us, against 9.1 us.
+const { latin1Slice: native, latin1Write: nativeWrite } =
+  (globalThis as { readonly Buffer?: { readonly prototype: Latin1 } }).Buffer?.prototype ?? {};
 
 let scratch = new Uint8Array(4096);
 
@@ -329,6 +331,10 @@ function toText(digest: Uint8Array, data: Uint8Array): string {
 /** New bytes from the characters between `start` and `end`. */
 function fromText(text: string, start: number, end: number): Uint8Array {
   const bytes = new Uint8Array(end - start);
+  if (nativeWrite !== undefined && end - start > digestLength) {
+    nativeWrite.call(bytes, text.slice(start, end), 0, end - start);
+    return bytes;
+  }
   for (let i = start; i < end; i++) bytes[i - start] = text.charCodeAt(i);
   return bytes;
 }
