@@ -18,7 +18,11 @@ export interface Carrier {
    *   `slot` is attached to this response.
    */
   attach(participant: Participant): void;
-  /** The participant has something to commit: from now on the head must wait for `finish`. May be called again. */
+  /**
+   * Something was recorded: from now on the head must wait for `finish`. Called for the first change
+   * before the head, and for every change after it: then the adapter must call `ended` when the
+   * response is complete.
+   */
   intercept(participant: Participant): void;
   /** True once the response head has left or is frozen; changes are then "after the head". */
   readonly headSent: boolean;

@@ -130,10 +130,14 @@ export class RequestSession<D extends object> implements Host, Participant {
   }
 
   changed(): void {
-    if (this.#intercepted || typeof this.#destination === "string") return;
-    // After the head the adapter is told of every change: it watches that they are committed.
-    this.#intercepted = !this.#destination.headSent;
-    this.#destination.intercept(this);
+    const destination = this.#destination;
+    if (typeof destination === "string") return;
+    // Before the head once is enough; after it every change is watched, that it be committed.
+    if (!this.#frozen && !destination.headSent) {
+      if (this.#intercepted) return;
+      this.#intercepted = true;
+    }
+    destination.intercept(this);
   }
 
   commit(): Promise<void> {

@@ -37,6 +37,8 @@ interface Entry {
 
 interface Source {
   unpipe(destination: unknown): unknown;
+  /** Of Node's streams: where they flow to. */
+  readonly _readableState?: { readonly pipes?: unknown };
 }
 
 const heads = slot<Head>();
@@ -57,7 +59,8 @@ export class Head implements Guard {
   readonly #req: object;
   readonly #res: Response;
   readonly #entries: Entry[] = [];
-  readonly #sources = new Set<Source>();
+  /** What has been piped into the response while the gate was closed. */
+  #sources: Source[] | undefined;
   #light: Layer | undefined;
   /** The light hook has not seen the head yet. */
   #lit = false;
@@ -97,10 +100,14 @@ export class Head implements Guard {
   }
 
   intercept(participant: Participant): void {
+    if (!this.sent) {
+      if (this.#gate === undefined) this.#close();
+      return;
+    }
+    // After the head: nothing can be held back, but the change must be committed before the end.
     const entry = this.#entries.find((one) => one.participant === participant);
     if (entry !== undefined) entry.watched = true;
     this.#watch();
-    if (this.#gate === undefined && this.#queue === undefined && !this.sent) this.#close();
   }
 
   /** Rolls back and answers with an error page, for a handler that threw before its head. */
@@ -147,16 +154,13 @@ export class Head implements Guard {
     this.#gate = new Layer(res, Layer.all, (method, args) => ({
       result: this.#call(method, args),
     }));
-    res.on("pipe", this.#piped);
-    res.on("unpipe", this.#unpiped);
+    // One function for all responses, and never taken off: that would cost more than it does.
+    res.on("pipe", remember);
   }
 
-  readonly #piped = (source: Source): void => {
-    this.#sources.add(source);
-  };
-  readonly #unpiped = (source: Source): void => {
-    this.#sources.delete(source);
-  };
+  piped(source: Source): void {
+    if (this.#gate !== undefined) (this.#sources ??= []).push(source);
+  }
 
   /** A call on the closed gate: the first freezes the head, later ones queue behind it. */
   #call(method: Method, args: readonly unknown[]): unknown {
@@ -250,13 +254,7 @@ export class Head implements Guard {
   #open(): void {
     this.#gate?.remove();
     this.#gate = undefined;
-    this.#unlisten();
-  }
-
-  #unlisten(): void {
-    this.#res.off("pipe", this.#piped);
-    this.#res.off("unpipe", this.#unpiped);
-    this.#sources.clear();
+    this.#sources = undefined;
   }
 
   /** Nothing of the handler's response leaves; an error page does. */
@@ -265,14 +263,15 @@ export class Head implements Guard {
     const owner = culprit ?? (this.#entries[0] as Entry).owner;
     const gate = this.#gate as Layer;
     const ended = this.#queue?.ended === true;
-    const piped = this.#sources.size > 0;
+    const sources = this.#sources?.filter((source) => flowsTo(source, res)) ?? [];
+    const piped = sources.length > 0;
     this.failed = true;
     try {
-      for (const source of this.#sources) source.unpipe(res);
+      for (const source of sources) source.unpipe(res);
       this.#queue?.drop(error);
       this.#queue = undefined;
       this.#gate = undefined;
-      this.#unlisten();
+      this.#sources = undefined;
       this.#restore?.();
       const swallow = swallowing(res, error);
       gate.peel(swallow);
@@ -304,6 +303,16 @@ export class Head implements Guard {
       for (const entry of this.#entries) if (entry.watched) entry.participant.ended();
     });
   }
+}
+
+function remember(this: object, source: Source): void {
+  heads.get(this)?.piped(source);
+}
+
+/** Whether a source that was piped into the response still is. */
+function flowsTo(source: Source, res: object): boolean {
+  const pipes = source._readableState?.pipes;
+  return Array.isArray(pipes) ? pipes.includes(res) : true;
 }
 
 function statusArgs(line: StatusLine): [number] | [number, string] {

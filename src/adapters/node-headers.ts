@@ -189,6 +189,7 @@ const flags = [
   "_removedContLen",
   "_removedTE",
 ] as const;
+const http2Flags = ["sendDate"] as const;
 
 /** Headers and status at one moment. */
 export type Snapshot = () => void;
@@ -203,13 +204,12 @@ export function snapshot(res: Response): Snapshot {
   const { statusCode } = res;
   const http2 = streamOf(res) !== undefined;
   const message = http2 ? undefined : res.statusMessage;
-  const kept = (http2 ? (["sendDate"] as const) : flags).map(
-    (name) => [name, fields[name]] as const,
-  );
+  const names = http2 ? http2Flags : flags;
+  const kept = names.map((name) => fields[name]);
   return () => {
     for (const name of res.getHeaderNames()) res.removeHeader(name);
     for (const [name, value] of headers) res.setHeader(name, value);
-    for (const [name, value] of kept) fields[name] = value;
+    names.forEach((name, at) => (fields[name] = kept[at]));
     res.statusCode = statusCode;
     if (!http2) fields["statusMessage"] = message;
     dropTrailers(res);
