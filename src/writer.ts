@@ -143,8 +143,8 @@ export class Writer {
     for (let failures = 0; ;) {
       try {
         if (await timeouts.run("create a session", () => store.create(key, record))) return true;
-        if (failures === 0) return false;
-        // An earlier attempt's reply was lost; nobody else knows the secret behind this digest.
+        // Taken, or taken by ourselves: an earlier reply was lost, or the driver sent it twice. Nobody
+        // else knows the secret behind this digest.
         const found = await timeouts.run("load a session", () => store.load(key));
         return found !== undefined && sameDigest(found.digest, record.digest);
       } catch (error) {
@@ -206,13 +206,15 @@ class Batch {
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
         if (found === undefined) throw this.#gone();
-        if (this.#unsure) {
-          if (this.#isOurs(found, next)) {
-            this.#succeed(queue, found, attempts);
-            return attempts > 1;
-          }
-          // Too many commits since: ours may have been among them and forgotten.
-          if (found.version - base.version > rememberedCommits) throw this.#unknown(undefined);
+        // Also after an answer "not done": some drivers send a command again when its reply is lost,
+        // and the second one meets the write of the first.
+        if (this.#isOurs(found, next)) {
+          this.#succeed(queue, found, attempts);
+          return attempts > 1;
+        }
+        // Too many commits since: ours may have been among them and forgotten.
+        if (this.#unsure && found.version - base.version > rememberedCommits) {
+          throw this.#unknown(undefined);
         }
         base = found;
       }

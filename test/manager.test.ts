@@ -627,6 +627,31 @@ describe("a lost reply", () => {
     });
   }
 
+  for (const what of ["change", "renewal"] as const) {
+    it(`of a ${what} that the driver sends again is not taken for a conflict`, async () => {
+      const sessions = manager();
+      const token = await stored(sessions, { visits: 1 });
+      store.faults.update = ["resend"];
+      const session = await sessions.loadToken(token);
+      session.update("visits", (visits = 0) => visits + 1);
+      if (what === "renewal") session.renewToken();
+      await session.commit();
+      assert.deepEqual(await read(sessions, session.token), { visits: 2 });
+    });
+  }
+
+  it("of a creation that the driver sends again makes one session", async () => {
+    const sessions = manager();
+    store.faults.create = ["resend"];
+    const session = await sessions.loadToken(undefined);
+    session.set("user", "alice");
+    const { id } = session;
+    await session.commit();
+    assert.equal(session.id, id);
+    assert.equal(memory.size, 1);
+    assert.deepEqual(await read(sessions, session.token), { user: "alice" });
+  });
+
   it("of a renewal: the new token is the client's", async () => {
     const sessions = manager();
     const token = await stored(sessions);

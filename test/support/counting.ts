@@ -10,8 +10,11 @@ import type {
 
 export type Operation = "load" | "create" | "update" | "touch" | "destroy";
 
-/** What to do with the next operations of a kind: fail before, lose the reply, or never answer. */
-export type Fault = "fail" | "lose" | "hang";
+/**
+ * What to do with the next operations of a kind: fail before, lose the reply, never answer, or lose the
+ * reply and send the operation again, as some drivers do.
+ */
+export type Fault = "fail" | "lose" | "hang" | "resend";
 
 export class CountingStore implements Store {
   readonly inner: Store;
@@ -41,6 +44,7 @@ export class CountingStore implements Store {
     const fault = this.faults[operation]?.shift();
     if (fault === "fail") throw new Error(`injected: ${operation}`);
     if (fault === "hang") return new Promise<T>(() => {});
+    if (fault === "resend") await work();
     const result = await work();
     if (fault === "lose") throw new Error(`injected: lost the reply of ${operation}`);
     return result;
