@@ -53,7 +53,10 @@ function tests(files: readonly string[]): Count {
   const folder = mkdtempSync(join(tmpdir(), "scs-session-report-"));
   const report = join(folder, "report.tap");
   try {
+    // Engines on a server share one set of private servers, started and stopped around the run.
+    const servers = files.some((path) => path.startsWith("test/stores/") && !/memory/.test(path));
     const passed = node(
+      ...(servers ? ["test/servers/run.ts"] : []),
       "--test",
       "--test-timeout=300000",
       "--test-reporter=spec",

@@ -1,0 +1,108 @@
+/**
+ * The Lua scripts: create, update, touch, and two rarely used ones. Each names one key, so each is
+ * atomic on a cluster too. They read the server's clock and then write, which is deterministic
+ * because Redis has replicated effects, not scripts, since version 5.
+ *
+ * The server expires a key once `now > PXAT`, and a record lives while `now < end`: hence `end - 1`.
+ * The scripts check the end all the same, for a key whose expiry somebody took away.
+ */
+
+/** `now`, and the header of the record if there is a live one (`live`) or a dead one (`dead`). */
+const prelude = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local h = redis.call('GETRANGE', KEYS[1], 0, 60)
+local version, created, deadline, idle
+local live, dead = false, false
+if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
+  version, created, deadline, idle = struct.unpack('>I6I6I6I6', h, 4)
+  live = now < deadline and (idle == 0 or now < idle)
+  dead = not live
+end
+local function put(tail, ...)
+  local value = 'Sc\\1' .. struct.pack('>I6I6I6I6', version, created, deadline, idle) .. tail
+  local at = (idle > 0 and idle or deadline) - 1
+  return redis.call('SET', KEYS[1], value, 'PXAT', string.format('%.0f', at), ...)
+end
+`;
+
+/** A script, and its hash as soon as WebCrypto has made it. */
+export class Script {
+  readonly text: string;
+  /** Until it is there, EVAL does, which also loads the script. */
+  sha: string | undefined;
+
+  constructor(text: string) {
+    this.text = text.trim();
+    void this.#hash();
+  }
+
+  async #hash(): Promise<void> {
+    try {
+      const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(this.text));
+      this.sha = Array.from(new Uint8Array(digest), (byte) =>
+        byte.toString(16).padStart(2, "0"),
+      ).join("");
+    } catch {
+      // A runtime that forbids SHA-1 sends the text each time.
+    }
+  }
+}
+
+/** The scripts of all stores: made when the first store is, so that importing has no effect. */
+export interface Scripts {
+  /** ARGV: lifetime, idle or "", tail. Replies `now, done`. */
+  readonly create: Script;
+  /** ARGV: version, digest, lifetime or "", idle or "", tail. Replies `now, done, newest value`. */
+  readonly update: Script;
+  /** ARGV: digest, idle. Replies `now, done`. */
+  readonly touch: Script;
+  /** Replies `now, value`, the value only if the record lives by the server's clock. */
+  readonly read: Script;
+  /** Writes and removes a key. Replies `now`. */
+  readonly probe: Script;
+}
+
+let made: Scripts | undefined;
+
+export function scripts(): Scripts {
+  made ??= {
+    create: new Script(`${prelude}
+if dead then redis.call('DEL', KEYS[1]) end
+version, created, deadline, idle = 1, now, now + ARGV[1], 0
+if ARGV[2] ~= '' then idle = math.min(now + ARGV[2], deadline) end
+return {now, put(ARGV[3], 'NX') and 1 or 0}`),
+
+    update: new Script(`${prelude}
+if h == '' or dead then return {now, 0} end
+if not live or version ~= tonumber(ARGV[1]) or string.sub(h, 28, 59) ~= ARGV[2] then
+  return {now, 0, redis.call('GET', KEYS[1])}
+end
+version = version + 1
+if ARGV[3] ~= '' then deadline = now + ARGV[3] end
+if ARGV[4] ~= '' then idle = math.max(idle, now + ARGV[4]) end
+idle = math.min(idle, deadline)
+put(ARGV[5])
+return {now, 1}`),
+
+    touch: new Script(`${prelude}
+if not live or string.sub(h, 28, 59) ~= ARGV[1] then return {now, 0} end
+local later = math.min(now + ARGV[2], deadline)
+if later > idle then
+  redis.call('SETRANGE', KEYS[1], 21, struct.pack('>I6', later))
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', later - 1))
+end
+return {now, 1}`),
+
+    read: new Script(`${prelude}
+if h == '' or dead then return {now} end
+return {now, redis.call('GET', KEYS[1])}`),
+
+    probe: new Script(`
+local t = redis.call('TIME')
+redis.call('SET', KEYS[1], '', 'PX', 1000)
+redis.call('DEL', KEYS[1])
+return t[1] * 1000 + math.floor(t[2] / 1000)`),
+  };
+  return made;
+}

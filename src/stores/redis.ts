@@ -1,0 +1,319 @@
+/**
+ * Sessions in Redis or Valkey: one string per session, one round trip per operation, expiry by the
+ * server. Standalone, Sentinel and Cluster; see docs/stores/redis.md.
+ */
+import { SessionError } from "../errors.ts";
+import type {
+  Abilities,
+  CreateRecord,
+  Store,
+  StoreRecord,
+  UpdateRecord,
+  UpdateResult,
+} from "../store.ts";
+import { isReply, type RedisClient, type Wire, wireOf } from "./redis-client.ts";
+import { ServerClock } from "./redis-clock.ts";
+import { damaged, parse, tailOf, toBuffer } from "./redis-record.ts";
+import { duration, fields, text, unexpected } from "./redis-reply.ts";
+import { type Script, type Scripts, scripts } from "./redis-script.ts";
+
+export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
+
+/** Options of `RedisStore`. */
+export interface RedisStoreOptions {
+  /** What every key in Redis begins with. Default `"scs:"`. */
+  readonly prefix?: string | undefined;
+  /**
+   * Renewals and destroys are acknowledged only once this many replicas have them: a WAIT follows
+   * the command on the same connection, at most `timeout` ms. With fewer replicas they fail with
+   * `commit-unknown` (503). Fewer logouts are undone by a failover then, not none: WAIT does not
+   * make Redis strongly consistent. Default: no waiting.
+   */
+  readonly waitForReplicas?: { readonly count: number; readonly timeout: number } | undefined;
+}
+
+/** Keys per SCAN, and sessions loaded at a time: what `iterate` holds in memory. */
+const page = 100;
+const batch = 16;
+
+type Arguments = Parameters<Wire["send"]>[1];
+
+/**
+ * An engine on Redis 6.2 or later, or Valkey.
+ *
+ * @example
+ * ```ts
+ * import { SessionManager } from "scs-session";
+ * import { type RedisClient, RedisStore } from "scs-session/stores/redis";
+ *
+ * // const client = await createClient({ url: "redis://localhost:6379" }).connect();
+ * export function sessionsIn(client: RedisClient): SessionManager {
+ *   return new SessionManager({ store: new RedisStore(client) });
+ * }
+ * ```
+ */
+export class RedisStore implements Store {
+  readonly abilities: Abilities = Object.freeze({
+    iterate: true,
+    shared: true,
+    guarantees: Object.freeze(["G1", "G2", "G3", "G4", "G5", "G6", "G7"] as const),
+  });
+
+  readonly #wire: Wire;
+  readonly #prefix: string;
+  readonly #replicas: number;
+  readonly #wait: Arguments | undefined;
+  readonly #scripts: Scripts = scripts();
+  readonly #clock = new ServerClock();
+
+  /** @throws {SessionError} `invalid-option`, also for a client that reads from replicas. */
+  constructor(client: RedisClient, options: RedisStoreOptions = {}) {
+    const { prefix = "scs:", waitForReplicas } = options;
+    if (typeof prefix !== "string" || /\p{Surrogate}/u.test(prefix)) {
+      throw new SessionError("invalid-option", "prefix must be well-formed text");
+    }
+    if (waitForReplicas !== undefined) {
+      const { count, timeout } = waitForReplicas;
+      // WAIT takes 0 as "for ever", which no caller can want.
+      for (const [name, value] of [
+        ["count", count],
+        ["timeout", timeout],
+      ] as const) {
+        if (!Number.isSafeInteger(value) || value < 1) {
+          throw new SessionError(
+            "invalid-option",
+            `waitForReplicas.${name} is ${String(value)}; give a whole number of at least 1`,
+          );
+        }
+      }
+      this.#wait = ["wait", String(count), String(timeout)];
+    }
+    this.#replicas = waitForReplicas?.count ?? 0;
+    this.#prefix = prefix;
+    this.#wire = wireOf(client);
+  }
+
+  async load(key: string): Promise<StoreRecord | undefined> {
+    try {
+      const value = await this.#get(this.#prefix + key);
+      if (value === null) return undefined;
+      // By the estimated time it has ended, by the server's it has not: the server is asked.
+      return this.#record(key, value) ?? (await this.#read(key));
+    } catch (error) {
+      return foreign(error, damaged(key));
+    }
+  }
+
+  /** @throws {SessionError} `store-full` when Redis is out of memory. */
+  async create(key: string, record: CreateRecord): Promise<boolean> {
+    const args = [
+      duration(record.lifetime),
+      duration(record.idle),
+      tailOf(key, record.digest, record.data),
+    ];
+    try {
+      const losses = this.#wire.losses();
+      const [reply] = await this.#run(this.#scripts.create, key, args);
+      if (Number(fields(reply)[1]) === 1) return true;
+      this.#refused(losses);
+      return false;
+    } catch (error) {
+      if (!isReply(error, "OOM")) return foreign(error, false);
+      throw new SessionError("store-full", "Redis is out of memory", { cause: error });
+    }
+  }
+
+  /** @throws {SessionError} `commit-unknown` when too few replicas have a renewal. */
+  async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
+    const { version, digest, data, newDigest, lifetime, idle } = change;
+    const args = [
+      String(version),
+      toBuffer(digest),
+      duration(lifetime),
+      duration(idle),
+      tailOf(key, newDigest ?? digest, data),
+    ];
+    const wait = newDigest === undefined ? undefined : this.#wait;
+    try {
+      const losses = this.#wire.losses();
+      const [reply, replicas] = await this.#run(this.#scripts.update, key, args, wait);
+      const [now, done, value] = fields(reply);
+      if (Number(done) === 1) {
+        if (wait !== undefined) this.#expect(replicas);
+        return { done: true };
+      }
+      this.#refused(losses);
+      if (value === undefined) return { done: false, record: undefined };
+      // As text, where a pipeline of the client knows no type mapping (Sentinel): asked for again.
+      const newest = typeof value === "string" ? undefined : this.#record(key, value, Number(now));
+      return { done: false, record: newest ?? (await this.load(key)) };
+    } catch (error) {
+      return foreign(error, { done: false, record: damaged(key) });
+    }
+  }
+
+  async touch(key: string, digest: Uint8Array, idle: number): Promise<boolean> {
+    try {
+      const args = [toBuffer(digest), duration(idle)];
+      const [reply] = await this.#run(this.#scripts.touch, key, args);
+      return Number(fields(reply)[1]) === 1;
+    } catch (error) {
+      return foreign(error, false);
+    }
+  }
+
+  /** @throws {SessionError} `commit-unknown` when too few replicas have it. */
+  async destroy(key: string): Promise<void> {
+    const at = this.#prefix + key;
+    const command = ["del", at];
+    if (this.#wait === undefined) {
+      await this.#wire.send(at, command);
+      return;
+    }
+    const [, replicas] = await this.#wire.sendBoth(at, command, this.#wait);
+    this.#expect(replicas);
+  }
+
+  /**
+   * Every live record whose key starts with `prefix`: SCAN over every primary. One that lives
+   * throughout is returned at least once; while Redis resizes its table, maybe twice.
+   */
+  async *iterate(prefix: string): AsyncGenerator<StoreRecord> {
+    const start = this.#prefix + prefix;
+    const pattern = `${start.replace(/[\\*?[\]^-]/g, "\\$&")}*`;
+    for (const send of await this.#wire.primaries()) {
+      let cursor = "0";
+      do {
+        const [next, found] = fields(
+          await send(["scan", cursor, "match", pattern, "count", String(page)]),
+        );
+        const keys = fields(found).map(text);
+        for (let at = 0; at < keys.length; at += batch) {
+          const names = keys.slice(at, at + batch).filter((key) => key.startsWith(start));
+          yield* await this.#loadAll(names.map((key) => key.slice(this.#prefix.length)));
+        }
+        cursor = text(next);
+      } while (cursor !== "0");
+    }
+  }
+
+  /**
+   * Writes and removes one key, and greets every primary of a cluster. So it rejects when Redis is
+   * out of reach, loading, read-only, out of memory, short of replicas or cannot save, and when the
+   * user may not run scripts.
+   */
+  async check(): Promise<void> {
+    const key = `check:${crypto.randomUUID()}`;
+    const [primaries] = await Promise.all([
+      this.#wire.primaries(),
+      this.#run(this.#scripts.probe, key, []),
+    ]);
+    if (primaries.length > 1) await Promise.all(primaries.map((send) => send(["ping"])));
+  }
+
+  /** Does nothing: there are no timers, and the client stays open. */
+  close(): void {}
+
+  /** One script, in one round trip once the server knows it. Replies, of WAIT too if it is given. */
+  async #run(
+    script: Script,
+    key: string,
+    args: Arguments,
+    wait?: Arguments,
+  ): Promise<readonly unknown[]> {
+    const at = this.#prefix + key;
+    const { sha, text: source } = script;
+    const sent = performance.now();
+    const send = async (how: readonly string[]): Promise<readonly unknown[]> => {
+      const command = [...how, "1", at, ...args];
+      if (wait !== undefined) return await this.#wire.sendBoth(at, command, wait);
+      return [await this.#wire.send(at, command)];
+    };
+    if (sha !== undefined) {
+      try {
+        const replies = await send(["evalsha", sha]);
+        this.#learn(replies[0], sent);
+        return replies;
+      } catch (error) {
+        // After a restart, a failover or SCRIPT FLUSH; nothing was done.
+        if (!isReply(error, "NOSCRIPT")) throw error;
+      }
+    }
+    const again = performance.now();
+    const replies = await send(["eval", source]);
+    this.#learn(replies[0], again);
+    return replies;
+  }
+
+  #learn(reply: unknown, sent: number): void {
+    this.#clock.learn(Number(Array.isArray(reply) ? reply[0] : reply), sent);
+  }
+
+  #get(at: string): Promise<unknown> {
+    const value = this.#wire.get(at);
+    if (this.#clock.isFresh()) return value;
+    // In the same round trip: both are sent before either is answered.
+    return Promise.all([value, this.#askTime(at)]).then(([found]) => found);
+  }
+
+  async #askTime(at: string): Promise<void> {
+    const sent = performance.now();
+    const [seconds, micros] = fields(await this.#wire.send(at, ["time"])).map(text);
+    this.#clock.learn(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000), sent);
+  }
+
+  /** By a script that decides by the server's clock. */
+  async #read(key: string): Promise<StoreRecord | undefined> {
+    const [reply] = await this.#run(this.#scripts.read, key, []);
+    const [now, value] = fields(reply);
+    return value === undefined ? undefined : this.#record(key, value, Number(now));
+  }
+
+  /** Undefined when it has ended by `now`. */
+  #record(key: string, value: unknown, now = this.#clock.now()): StoreRecord | undefined {
+    if (!(value instanceof Uint8Array)) throw unexpected();
+    const stored = parse(value, key);
+    if (stored === undefined) return damaged(key);
+    const { version, digest, data, created, deadline, idle } = stored;
+    if (now >= deadline || (idle > 0 && now >= idle)) return undefined;
+    return {
+      key: stored.key,
+      version,
+      digest,
+      data,
+      age: Math.max(0, Math.round(now - created)),
+      deadlineIn: Math.ceil(deadline - now),
+      idleIn: idle > 0 ? Math.ceil(idle - now) : undefined,
+    };
+  }
+
+  async #loadAll(keys: readonly string[]): Promise<StoreRecord[]> {
+    const records = await Promise.all(
+      keys.map(async (key) => {
+        const record = await this.load(key);
+        return record === undefined || record.key === key ? record : damaged(key);
+      }),
+    );
+    return records.filter((record) => record !== undefined);
+  }
+
+  /** Rejects when "not done" may be the answer to a second copy of the command. */
+  #refused(losses: number): void {
+    if (this.#wire.losses() === losses) return;
+    throw new SessionError("store-failed", "The connection to Redis broke; the outcome is unknown");
+  }
+
+  #expect(replicas: unknown): void {
+    if (Number(replicas) >= this.#replicas) return;
+    throw new SessionError(
+      "commit-unknown",
+      `${Number(replicas)} of ${this.#replicas} replicas confirmed the change in time`,
+    );
+  }
+}
+
+/** Another program's list, hash or set under our key is a damaged record; all else is a failure. */
+function foreign<T>(error: unknown, result: T): T {
+  if (isReply(error, "WRONGTYPE")) return result;
+  throw error;
+}

@@ -1,0 +1,164 @@
+// The Redis clients of the tests: pinned in this folder, with a lock file of their own, so that none
+// becomes a dependency of the package; installed when they are first asked for.
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { RedisClient } from "../../../src/stores/redis.ts";
+
+const folder = new URL("./", import.meta.url);
+// npm writes this copy of the lock file as the last step of every install.
+const copy = new URL("node_modules/.package-lock.json", folder);
+const lock = new URL("installing/", folder);
+/** An install that takes longer, in ms, was killed. */
+const stale = 120_000;
+
+function versions(path: URL): string {
+  const { packages } = JSON.parse(readFileSync(path, "utf8")) as {
+    packages: Record<string, { version?: string; integrity?: string }>;
+  };
+  return Object.entries(packages)
+    .filter(([name]) => name !== "")
+    .map(([name, { version, integrity }]) => `${name} ${version} ${integrity}`)
+    .join("\n");
+}
+
+function isInstalled(): boolean {
+  return existsSync(copy) && versions(copy) === versions(new URL("package-lock.json", folder));
+}
+
+/** Several test processes may start at once: one installs, the others wait for it. */
+async function install(): Promise<void> {
+  while (existsSync(lock) || !isInstalled()) {
+    try {
+      mkdirSync(lock);
+    } catch {
+      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > stale) rmSync(lock, { recursive: true, force: true });
+      await sleep(200);
+      continue;
+    }
+    try {
+      const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+      const args = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+      if (!isInstalled()) await promisify(execFile)(npm, args, { cwd: folder });
+    } finally {
+      rmSync(lock, { recursive: true, force: true });
+    }
+  }
+}
+
+const require = createRequire(new URL("package.json", folder));
+
+/** Three drivers, all their forms. The types are the little that the tests use. */
+export interface Connected {
+  readonly client: RedisClient;
+  /** Ends it. */
+  end(): void;
+}
+
+interface NodeRedis extends Connectable {
+  destroy(): unknown;
+}
+
+interface Connectable {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  connect(): Promise<unknown>;
+}
+
+type IoRedis = RedisClient & {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  once(event: "ready", listener: () => void): unknown;
+  disconnect(): void;
+};
+
+interface NodeRedisModule {
+  createClient(options: object): RedisClient & NodeRedis;
+  createClientPool(options: object, pool?: object): RedisClient & NodeRedis;
+  createCluster(options: object): RedisClient & NodeRedis;
+  createSentinel(options: object): RedisClient & NodeRedis;
+}
+
+interface IoRedisModule {
+  readonly Redis: new (...options: unknown[]) => IoRedis;
+  readonly Cluster: new (...options: unknown[]) => IoRedis;
+}
+
+/** What the tests connect to. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The name of each kind of client, and how it connects to one server. */
+export const standalone: Readonly<Record<string, (target: Target) => Promise<Connected>>> = {
+  redis: async (target) => nodeRedis((await nodeRedisModule()).createClient({ socket: target })),
+  ioredis: async (target) => ioRedis(new (await ioModule("ioredis")).Redis({ ...target })),
+  iovalkey: async (target) => ioRedis(new (await ioModule("iovalkey")).Redis({ ...target })),
+  "redis pool": async (target) =>
+    nodeRedis((await nodeRedisModule()).createClientPool({ socket: target })),
+};
+
+/** To a cluster. */
+export const clustered: Readonly<Record<string, (target: Target) => Promise<Connected>>> = {
+  redis: async ({ host, port }) =>
+    nodeRedis(
+      (await nodeRedisModule()).createCluster({ rootNodes: [{ url: `redis://${host}:${port}` }] }),
+    ),
+  ioredis: async (target) => ioRedis(new (await ioModule("ioredis")).Cluster([{ ...target }])),
+  iovalkey: async (target) => ioRedis(new (await ioModule("iovalkey")).Cluster([{ ...target }])),
+};
+
+/** To the primary that Sentinels name. */
+export const guarded: Readonly<
+  Record<string, (sentinels: readonly Target[], name: string) => Promise<Connected>>
+> = {
+  redis: async (sentinels, name) =>
+    nodeRedis(
+      (await nodeRedisModule()).createSentinel({
+        name,
+        sentinelRootNodes: sentinels.map(({ host, port }) => ({ host, port })),
+      }),
+    ),
+  ioredis: async (sentinels, name) =>
+    ioRedis(new (await ioModule("ioredis")).Redis({ sentinels: sentinels.map(bare), name })),
+  iovalkey: async (sentinels, name) =>
+    ioRedis(new (await ioModule("iovalkey")).Redis({ sentinels: sentinels.map(bare), name })),
+};
+
+/** A driver's version, for the names of tests. */
+export function version(name: string): string {
+  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  return `${name} ${dependencies[name.split(" ")[0] ?? ""]}`;
+}
+
+/** The classes and functions of the drivers. */
+export async function nodeRedisModule(): Promise<NodeRedisModule> {
+  await install();
+  return require("redis") as NodeRedisModule;
+}
+
+export async function ioModule(name: "ioredis" | "iovalkey"): Promise<IoRedisModule> {
+  await install();
+  return require(name) as IoRedisModule;
+}
+
+function bare({ host, port }: Target): Target {
+  return { host, port };
+}
+
+async function nodeRedis(client: RedisClient & NodeRedis): Promise<Connected> {
+  // Both kinds report what they then mend by themselves; the tests look at the operations.
+  client.on("error", () => {});
+  await client.connect();
+  return { client, end: () => void client.destroy() };
+}
+
+async function ioRedis(client: IoRedis): Promise<Connected> {
+  client.on("error", () => {});
+  await new Promise<void>((resolve) => client.once("ready", resolve));
+  return { client, end: () => client.disconnect() };
+}
