@@ -1,0 +1,68 @@
+/** The MySQL clients, told apart by their methods: no driver is imported. */
+import { SessionError } from "../errors.ts";
+import type { Value } from "./sql.ts";
+import { hasMethods, property, type Row } from "./sql-store.ts";
+
+/** What MySQL clients bind here. */
+export type MySQLValue = string | number | null | Uint8Array;
+
+/** A pool or connection of `mysql2/promise`. */
+export interface MySQL2Client {
+  execute(sql: string, values: (string | number | null | Uint8Array)[]): Promise<unknown>;
+}
+
+/** A pool or connection of `mariadb`. */
+export interface MariaDBClient {
+  execute(sql: string, values: (string | number | null | Uint8Array)[]): Promise<unknown>;
+  batch: unknown;
+}
+
+/** What `MySQLStore` takes. */
+export type MySQLClient = MySQL2Client | MariaDBClient;
+
+export interface Outcome {
+  readonly rows: readonly Row[];
+  readonly affected: number;
+  /** What LAST_INSERT_ID(expr) was given; 0 when no row matched. */
+  readonly mark: number;
+}
+
+/** One statement in one round trip. */
+export type Query = (sql: string, values: Value[]) => Promise<Outcome>;
+
+/** @throws {SessionError} `invalid-option` for anything but the two clients. */
+export function queryOf(client: MySQLClient): Query {
+  // mysql2 without /promise takes callbacks; its pools and connections have `promise()`.
+  if (!hasMethods(client, "execute", "query") || hasMethods(client, "promise")) {
+    throw new SessionError(
+      "invalid-option",
+      "MySQLStore takes a pool or connection of `mysql2/promise` or `mariadb`",
+    );
+  }
+  const isMariaDB = hasMethods(client, "batch");
+  return async (sql, values) => {
+    const bound = values.map(toBuffer);
+    const reply = await client.execute(sql, bound);
+    // mysql2 resolves with [result, fields], mariadb with the result.
+    const result: unknown = isMariaDB ? reply : (reply as readonly unknown[])[0];
+    if (Array.isArray(result)) return { rows: result as readonly Row[], affected: 0, mark: 0 };
+    return {
+      rows: [],
+      affected: Number(property(result, "affectedRows")),
+      // A bigint in mariadb.
+      mark: Number(property(result, "insertId")),
+    };
+  };
+}
+
+interface BufferClass {
+  from(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array;
+}
+
+const { Buffer: NodeBuffer } = globalThis as { readonly Buffer?: BufferClass };
+
+/** Both clients take bytes as a Buffer only, and are there only where Buffer is. */
+function toBuffer(value: Value): MySQLValue {
+  if (!(value instanceof Uint8Array) || NodeBuffer === undefined) return value;
+  return NodeBuffer.from(value.buffer, value.byteOffset, value.length);
+}

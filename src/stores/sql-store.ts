@@ -1,0 +1,245 @@
+/** The engine contract over SQL: which statement runs for which operation, and what its reply means. */
+import { SessionError } from "../errors.ts";
+import type {
+  Abilities,
+  CreateRecord,
+  Store,
+  StoreRecord,
+  UpdateRecord,
+  UpdateResult,
+} from "../store.ts";
+import type { Statement, Statements, Values } from "./sql.ts";
+import { pageSize } from "./sql.ts";
+import { type Step, Sweeper, type SweepOptions } from "./sql-sweeper.ts";
+
+/** One row, as the driver gives it. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What a statement did. */
+export interface Reply {
+  /** Of a write: how many rows its conditions matched, changed or not. */
+  readonly matched: number;
+  /** Of a read: the rows. Of an update that matched nothing: the newest record, when the dialect returns it. */
+  readonly rows?: readonly Row[] | undefined;
+}
+
+/** Runs one statement in one round trip. */
+export type Run = (statement: Statement, values: Values) => Promise<Reply>;
+
+/** What an engine has that its server does not share with the others. */
+export interface Backend {
+  readonly run: Run;
+  /** One step of removing expired records. */
+  readonly sweep: (after: string) => Promise<Step>;
+  /** The longest data that a record can hold, in bytes. */
+  readonly longest: number;
+}
+
+/** Three thousand years: what the servers' types hold, and what Infinity becomes. */
+const forever = 1e14;
+
+export abstract class SqlStore implements Store {
+  readonly abilities: Abilities = Object.freeze({
+    iterate: true,
+    shared: true,
+    guarantees: Object.freeze(["G1", "G2", "G3", "G4", "G5", "G6", "G7"] as const),
+  });
+
+  readonly #statements: Statements;
+  readonly #backend: Backend;
+  readonly #sweeper: Sweeper;
+
+  constructor(statements: Statements, backend: Backend, options: SweepOptions) {
+    this.#statements = statements;
+    this.#backend = backend;
+    this.#sweeper = new Sweeper(options, backend.sweep);
+  }
+
+  async load(key: string): Promise<StoreRecord | undefined> {
+    const { rows } = await this.#run(this.#statements.load, { id: key });
+    return recordOf(rows?.[0]);
+  }
+
+  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  async create(key: string, record: CreateRecord): Promise<boolean> {
+    this.#check(key, record.data);
+    const lifetime = duration(record.lifetime);
+    const values = {
+      id: key,
+      digest: record.digest,
+      data: record.data,
+      lifetime,
+      idle: record.idle === undefined ? null : Math.min(duration(record.idle), lifetime),
+    };
+    const { create, vacate } = this.#statements;
+    if ((await this.#run(create, values)).matched > 0) return true;
+    // Ids are random and never reused, so the manager does not get here. A record that has ended and
+    // was not removed yet does not exist, though, and must not be in the way.
+    if ((await this.#run(vacate, { id: key })).matched === 0) return false;
+    return (await this.#run(create, values)).matched > 0;
+  }
+
+  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
+    this.#check(key, change.data);
+    const { newDigest, lifetime, idle } = change;
+    const statement = this.#statements.update({
+      next: newDigest !== undefined,
+      lifetime: lifetime !== undefined,
+      idle: idle !== undefined,
+    });
+    const { matched, rows } = await this.#run(statement, {
+      id: key,
+      version: change.version,
+      digest: change.digest,
+      data: change.data,
+      next: newDigest ?? null,
+      lifetime: lifetime === undefined ? null : duration(lifetime),
+      idle: idle === undefined ? null : duration(idle),
+    });
+    if (matched > 0) return { done: true };
+    const record = rows === undefined ? await this.load(key) : recordOf(rows[0]);
+    return { done: false, record };
+  }
+
+  async touch(key: string, digest: Uint8Array, idle: number): Promise<boolean> {
+    const values = { id: key, digest, idle: duration(idle) };
+    return (await this.#run(this.#statements.touch, values)).matched > 0;
+  }
+
+  async destroy(key: string): Promise<void> {
+    await this.#run(this.#statements.destroy, { id: key });
+  }
+
+  /**
+   * Every live record whose key starts with `prefix`, in the order of the keys, a page of 100 at a
+   * time. Each one that lives throughout is returned exactly once.
+   */
+  async *iterate(prefix: string): AsyncGenerator<StoreRecord> {
+    const to = after(prefix);
+    let from = prefix;
+    let last = "";
+    for (;;) {
+      const { rows = [] } = await this.#run(this.#statements.page, { from, to, last });
+      for (const row of rows) {
+        const record = recordOf(row);
+        if (record !== undefined) yield record;
+      }
+      if (rows.length < pageSize) return;
+      last = from = text(rows.at(-1)?.["id"]);
+    }
+  }
+
+  /** Stops removing expired records; the client stays open. May be called twice. */
+  close(): void {
+    this.#sweeper.close();
+  }
+
+  #run(statement: Statement, values: Values): Promise<Reply> {
+    this.#sweeper.wake();
+    return this.#backend.run(statement, values);
+  }
+
+  #check(key: string, data: Uint8Array): void {
+    // Where a server is not strict, it would cut them off instead. 255 bytes: MySQL's column.
+    if (key.length > 85 && new TextEncoder().encode(key).length > 255) {
+      throw new SessionError("invalid-argument", "A key is longer than 255 bytes");
+    }
+    if (data.length > this.#backend.longest) {
+      throw new SessionError(
+        "too-large",
+        `A session of ${data.length} bytes does not fit: this engine holds ${this.#backend.longest}`,
+      );
+    }
+  }
+}
+
+/** Whole milliseconds, rounded up: one that is given as 0.5 must not end at once. */
+function duration(ms: number): number {
+  return Math.min(Math.ceil(ms), forever);
+}
+
+/** The record of a row; nothing when there is none, or it ended while the statement ran. */
+export function recordOf(row: Row | undefined): StoreRecord | undefined {
+  if (row === undefined) return undefined;
+  const deadlineIn = Number(row["ends"]);
+  const idleIn = row["idles"] === null ? undefined : Number(row["idles"]);
+  if (deadlineIn <= 0 || (idleIn !== undefined && idleIn <= 0)) return undefined;
+  return {
+    key: text(row["id"]),
+    version: Number(row["version"]),
+    digest: bytes(row["digest"]),
+    data: bytes(row["data"]),
+    // The server's clock may be set back.
+    age: Math.max(0, Number(row["age"])),
+    deadlineIn,
+    idleIn,
+  };
+}
+
+const decoder = new TextDecoder();
+
+export function text(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return decoder.decode(value);
+  throw unreadable("a key", value);
+}
+
+/** A copy: drivers cut small values out of buffers that they share. */
+function bytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  throw unreadable("bytes", value);
+}
+
+function unreadable(what: string, value: unknown): SessionError {
+  return new SessionError(
+    "store-failed",
+    `The driver returned ${what} as ${value === null ? "null" : typeof value}; does the client have type parsers of its own?`,
+  );
+}
+
+/** The least text after every one that starts with `prefix`, in the order of code points. */
+function after(prefix: string): string {
+  const points = Array.from(prefix);
+  for (;;) {
+    const point = points.pop()?.codePointAt(0);
+    if (point === undefined) return "\u{10ffff}";
+    if (point === 0x10ffff) continue;
+    // Surrogates are no characters, and come between.
+    const next = point + 1 === 0xd800 ? 0xe000 : point + 1;
+    return points.join("") + String.fromCodePoint(next);
+  }
+}
+
+/** Runs again what the server has rolled back by itself: nothing was written, so it is safe. */
+export async function withRetries<T>(
+  run: () => Promise<T>,
+  rolledBack: (error: unknown) => boolean,
+): Promise<T> {
+  // Each time, somebody else got through; the manager's timeout ends it for the request.
+  for (let left = 50; ; left--) {
+    try {
+      return await run();
+    } catch (error) {
+      if (left === 0 || !rolledBack(error)) throw error;
+    }
+  }
+}
+
+/** One property of an object that may be none. */
+export function property(value: unknown, name: string): unknown {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null)
+    return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+/** Whether a value has all these methods. */
+export function hasMethods(value: unknown, ...names: readonly string[]): boolean {
+  return names.every((name) => typeof property(value, name) === "function");
+}
+
+/** The first line of whatever was thrown: of a server, it names the cause and holds no data. */
+export function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0] ?? "";
+}

@@ -1,0 +1,293 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import type { UpdateResult } from "../../src/store.ts";
+import {
+  type PgClient,
+  type PGliteClient,
+  type PostgresClient,
+  type PostgresJsClient,
+  postgresSchema,
+  PostgresStore,
+  type PostgresStoreOptions,
+} from "../../src/stores/postgres.ts";
+import { startPostgres } from "../servers/postgres.ts";
+import { postgres as server } from "../servers/sharedServers.ts";
+import { driver, version } from "./drivers.ts";
+import { digest, hour, named, record, refused, sleep, sqlTests, suite, until } from "./engines.ts";
+import { raceTests } from "./races.ts";
+
+interface PgPool extends PgClient {
+  on(event: "error", listener: () => void): unknown;
+  end(): Promise<void>;
+}
+interface Pg {
+  readonly default: {
+    readonly Pool: new (options: object) => PgPool;
+    readonly Client: new (options: object) => PgPool;
+  };
+}
+type Postgres = (url: string, options: object) => PostgresJsClient & { end(): Promise<void> };
+interface Lite {
+  readonly PGlite: new () => PGliteClient & { close(): Promise<void> };
+}
+
+const { url } = await server();
+const { default: pg } = await driver<Pg>("pg");
+const { default: postgresJs } = await driver<{ readonly default: Postgres }>("postgres");
+const { PGlite } = await driver<Lite>("@electric-sql/pglite");
+
+const pool = new pg.Pool({ connectionString: url, max: 10 });
+const raw = new pg.Client({ connectionString: url });
+await raw.connect();
+const [shown] = (await raw.query({ text: "SHOW server_version", values: [] })).rows as [
+  { server_version: string },
+];
+const release = `PostgreSQL ${shown.server_version.split(" ", 1)[0] ?? ""}`;
+const sql = postgresJs(url, { max: 10, onnotice: () => {} });
+const strict = new pg.Pool({
+  connectionString: url,
+  max: 10,
+  options: "-c default_transaction_isolation=serializable",
+});
+const lite = new PGlite();
+
+// A server that this file has started stops before these end.
+for (const each of [pool, raw, strict]) each.on("error", () => {});
+after(async () => {
+  await Promise.allSettled([pool.end(), raw.end(), sql.end(), strict.end(), lite.close()]);
+});
+
+const table = named("sessions");
+
+// The table and the connections, before tests count seconds.
+async function ready(client: PostgresClient): Promise<void> {
+  const store = new PostgresStore(client, { table });
+  await store.setUp();
+  await Promise.all(Array.from({ length: 10 }, () => store.load("a")));
+  store.close();
+}
+
+// Before the first test: tests start while this module still waits, and PGlite compiles for seconds.
+for (const client of [pool, sql, lite, strict]) await ready(client);
+
+function engine(
+  name: string,
+  client: PostgresClient,
+  options: PostgresStoreOptions = {},
+  whole?: boolean,
+): void {
+  const create = async (): Promise<{ store: PostgresStore; close(): void }> => {
+    const store = new PostgresStore(client, { table, ...options });
+    return { store, close: () => store.close() };
+  };
+  suite(name, create, whole);
+}
+
+engine(`${release}, ${version("pg")}`, pool, {}, true);
+engine(`${release}, ${version("postgres")}`, sql);
+engine(`PGlite, ${version("@electric-sql/pglite")}`, lite);
+engine(`${release}, pg, nothing prepared`, pool, { prepare: false });
+engine(`${release}, postgres, nothing prepared`, sql, { prepare: false });
+engine(`${release}, pg, SERIALIZABLE`, strict);
+
+const rows = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
+  (await raw.query({ text, values: [] })).rows as Record<string, unknown>[];
+
+sqlTests({
+  name: release,
+  make: (options = {}) => new PostgresStore(pool, { table, ...options }),
+  raw: rows,
+  quote: (name) => `"${name.replaceAll('"', '""')}"`,
+  strangers: [
+    { query: () => {}, connect: () => {}, execute: () => {} }, // a connection of mysql2
+    { prepare: () => {}, exec: () => {} },
+    { query: () => {} },
+  ],
+  over: (client) => new PostgresStore(client as PostgresClient),
+});
+
+raceTests(release, "postgres", url, table);
+
+/** Starts the operation while another transaction holds the record, and lets go after `ms`. */
+async function behind<T>(key: string, ms: number, lock: string, run: () => Promise<T>): Promise<T> {
+  await rows("BEGIN");
+  await rows(
+    `${lock.replace("{table}", table)} '${key}'${lock.startsWith("SELECT") ? " FOR UPDATE" : ""}`,
+  );
+  const result = run();
+  await sleep(ms);
+  await rows("COMMIT");
+  return await result;
+}
+
+describe("PostgresStore", () => {
+  const store = new PostgresStore(pool, { table });
+  const change = { version: 1, digest, data: Uint8Array.of(9) };
+  after(() => store.close());
+
+  it("a conflict that waited for the winner returns what the winner wrote", async () => {
+    const key = named();
+    await store.create(key, record(hour, hour));
+    const win = "UPDATE {table} SET version = version + 1, data = '\\x0707' WHERE id =";
+    const result: UpdateResult = await behind(key, 400, win, () => store.update(key, change));
+    assert.equal(result.done, false);
+    assert.equal(result.done ? 0 : result.record?.version, 2);
+    assert.deepEqual(result.done ? 0 : result.record?.data, Uint8Array.of(7, 7));
+  });
+
+  it("an update that waited for a logout finds nothing", async () => {
+    const key = named();
+    await store.create(key, record());
+    const result = await behind(key, 400, "DELETE FROM {table} WHERE id =", () =>
+      store.update(key, change),
+    );
+    assert.deepEqual(result, { done: false, record: undefined });
+  });
+
+  it("a write that waited until the record had ended does not bring it back", async () => {
+    const key = named();
+    await store.create(key, record(hour, 1000));
+    const lock = "SELECT 1 FROM {table} WHERE id =";
+    const [updated, touched] = await behind(key, 1600, lock, () =>
+      Promise.all([
+        store.update(key, { ...change, idle: hour, lifetime: hour }),
+        store.touch(key, digest, hour),
+      ]),
+    );
+    assert.deepEqual(updated, { done: false, record: undefined });
+    assert.equal(touched, false);
+    assert.equal(await store.load(key), undefined);
+  });
+
+  it("every operation is one transaction by the server's count", async () => {
+    const name = named("count");
+    await rows(`CREATE DATABASE ${name}`);
+    const alone = new URL(url);
+    alone.pathname = name;
+    const client = new pg.Client({ connectionString: alone.href });
+    await client.connect();
+    const counted = new PostgresStore(client, { sweepInterval: false });
+    await counted.setUp();
+    const count = async (): Promise<number> => {
+      await client.query({ text: "SELECT pg_stat_force_next_flush()", values: [] });
+      const text = "SELECT xact_commit::int AS n FROM pg_stat_database WHERE datname = $1";
+      const [row] = (await client.query({ text, values: [name] })).rows as [{ n: number }];
+      return row.n;
+    };
+    await count();
+    const before = await count();
+    const apart = (await count()) - before;
+    const start = await count();
+    const each = 20;
+    for (let i = 0; i < each; i++) {
+      const key = named();
+      assert.equal(await counted.create(key, record(hour, hour)), true);
+      assert.equal((await counted.load(key))?.version, 1);
+      assert.equal((await counted.update(key, change)).done, true);
+      const lost = await counted.update(key, change);
+      assert.equal(lost.done ? 0 : lost.record?.version, 2);
+      assert.equal(await counted.touch(key, digest, hour), true);
+      await counted.destroy(key);
+    }
+    const seen = (await count()) - start - apart;
+    // Autovacuum's own transactions count too.
+    assert.ok(seen >= 6 * each && seen < 6 * each + 5, `${seen} for ${6 * each} operations`);
+    await client.end();
+    await rows(`DROP DATABASE ${name}`);
+  });
+
+  it("touches are HOT: they write no index", async () => {
+    const name = named();
+    // One connection, which can be told to publish what it counted.
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const own = new PostgresStore(client, { table: name, sweepInterval: false });
+    await own.setUp();
+    for (let i = 0; i < 50; i++) {
+      await own.create(`k${i}`, record(hour, hour / 2));
+      for (let n = 1; n <= 4; n++) await own.touch(`k${i}`, digest, hour / 2 + n);
+    }
+    const text = `SELECT n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = '${name}'`;
+    await client.query({ text: "SELECT pg_stat_force_next_flush()", values: [] });
+    await client.end();
+    const [seen] = (await rows(text)) as unknown as [{ all: number; hot: number }];
+    assert.equal(seen.all, 200);
+    assert.ok(seen.hot >= 190, `${seen.hot} of 200`);
+    await rows(`DROP TABLE ${name}`);
+  });
+
+  it("works with the least grants of the documentation, where setUp creates nothing", async () => {
+    const [role, name] = [named("role"), named("least")];
+    await rows(postgresSchema({ table: name }));
+    await rows(`CREATE ROLE ${role} LOGIN`);
+    await rows(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${role}`);
+    const login = new URL(url);
+    login.username = role;
+    const client = new pg.Pool({ connectionString: login.href, max: 2 });
+    const least = new PostgresStore(client, { table: name });
+    await least.setUp();
+    await least.check();
+    assert.equal(await least.create("a", record()), true);
+    assert.equal((await least.update("a", change)).done, true);
+    assert.equal(await least.touch("a", digest, 1), true);
+    await least.destroy("a");
+    least.close();
+    await rows(`REVOKE UPDATE ON ${name} FROM ${role}`);
+    await assert.rejects(least.check(), refused("store-failed", /permission denied/));
+    await client.end();
+    await rows(`DROP TABLE ${name}`);
+    await rows(`DROP ROLE ${role}`);
+  });
+
+  it("check refuses a connection that cannot write", async () => {
+    const frozen = new pg.Pool({
+      connectionString: url,
+      max: 1,
+      options: "-c default_transaction_read_only=on",
+    });
+    const reading = new PostgresStore(frozen, { table });
+    await assert.rejects(reading.check(), refused("store-failed", /read-only transaction/));
+    reading.close();
+    await frozen.end();
+  });
+
+  it("check refuses a replica", async () => {
+    const own = await startPostgres({ own: true });
+    try {
+      const client = new pg.Pool({ connectionString: own.url, max: 1 });
+      client.on("error", () => {});
+      const primary = new PostgresStore(client);
+      await primary.setUp();
+      await primary.check();
+      // What a standby is: a server that replays, here nothing.
+      await writeFile(join(own.folder, "data", "standby.signal"), "");
+      // Rejects when the server stops below: it never takes writes, which `restart` waits for.
+      own.restart().catch(() => {});
+      let said = "";
+      await until("the replica answers", async () => {
+        const error: unknown = await primary.check().catch((caught: unknown) => caught);
+        if (error instanceof Error) said = error.message;
+        return said.includes("replica");
+      });
+      assert.equal(said, "PostgreSQL cannot keep sessions: it is a replica");
+      primary.close();
+      await client.end();
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it("a schema of its own", async () => {
+    const schema = named("schema");
+    await rows(`CREATE SCHEMA ${schema}`);
+    const own = new PostgresStore(sql, { schema, table: "Sessions" });
+    await own.setUp();
+    await own.check();
+    await own.create("a", record());
+    assert.equal((await rows(`SELECT id FROM ${schema}."Sessions"`)).length, 1);
+    own.close();
+    await rows(`DROP SCHEMA ${schema} CASCADE`);
+  });
+});
