@@ -1,7 +1,14 @@
-/** `--store <url>`: which engine keeps the sessions. A new engine is one line in `engines`. */
+/** `--store <url>`: which engine keeps the sessions. A new engine is one entry in `engines`. */
+import { createPool } from "mysql2/promise";
+import { createClient, createCluster } from "redis";
 
-// For `import { MemoryStore } from "scs-session/stores/memory"`; the demo runs without a build.
+// For `import { MemoryStore } from "scs-session/stores/memory"` and its like; the demo runs without a
+// build.
 import { MemoryStore } from "../../src/stores/memory.ts";
+import { MySQLStore } from "../../src/stores/mysql.ts";
+import { type PostgresClient, PostgresStore } from "../../src/stores/postgres.ts";
+import { RedisStore } from "../../src/stores/redis.ts";
+import { SQLiteStore } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/store.ts";
 
 /** An engine that is ready to use. */
@@ -17,26 +24,115 @@ type Open = (url: string) => Promise<Opened>;
 
 const engines: Record<string, Open> = {
   memory: async () => ready("memory", new MemoryStore()),
+  sqlite,
+  postgres,
+  postgresql: postgres,
+  mysql,
+  mariadb: mysql,
+  redis,
+  rediss: redis,
+  "redis+cluster": cluster,
+  "rediss+cluster": cluster,
 };
 
-/** Schemes whose engines are on the way. */
-const later = new Set(["postgres", "postgresql", "mysql", "mariadb", "redis", "rediss", "sqlite"]);
-
 /**
- * Opens the engine that `url` names by its scheme; `memory` alone is enough for that one.
+ * Opens the engine that `url` names by its scheme; `memory` alone is enough for that one. Tables are
+ * made when they are missing.
  *
  * @throws {Error} One line for people. It never repeats the URL, which may hold a password.
  */
 export async function openStore(url: string): Promise<Opened> {
   const scheme = url.split(":", 1)[0]?.toLowerCase() ?? "";
-  if (Object.hasOwn(engines, scheme)) return (engines[scheme] as Open)(url);
-  const known = Object.keys(engines).join(", ");
-  if (later.has(scheme)) {
-    throw new Error(`--store ${scheme}: this engine arrives in a later version; now: ${known}`);
+  const open = Object.hasOwn(engines, scheme) ? engines[scheme] : undefined;
+  if (open === undefined) {
+    const known = Object.keys(engines).join(", ");
+    throw new Error(`--store names no engine that the demo knows; there are: ${known}`);
   }
-  throw new Error(`--store names no engine that the demo knows; now: ${known}`);
+  try {
+    const opened = await open(url);
+    await opened.store.check?.();
+    return opened;
+  } catch (error) {
+    throw new Error(`--store ${scheme}: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** `sqlite:sessions.db`, or `sqlite::memory:`. */
+async function sqlite(url: string): Promise<Opened> {
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(url.slice("sqlite:".length));
+  const store = new SQLiteStore(database);
+  await store.setUp();
+  return ready("SQLite", store, async () => database.close());
+}
+
+async function postgres(url: string): Promise<Opened> {
+  // It has no types of its own.
+  const driver: string = "pg";
+  const { default: pg } = (await import(driver)) as {
+    default: { Pool: new (options: object) => PostgresClient & Pool };
+  };
+  const pool = new pg.Pool({ connectionString: url, query_timeout: 5000 });
+  // Without it, a restart of the server ends this process.
+  pool.on("error", complain);
+  const store = new PostgresStore(pool);
+  await store.setUp();
+  return ready("PostgreSQL", store, () => pool.end());
+}
+
+interface Pool {
+  on(event: "error", listener: (error: unknown) => void): unknown;
+  end(): Promise<void>;
+}
+
+async function mysql(url: string): Promise<Opened> {
+  const pool = createPool(url.replace(/^mariadb:/i, "mysql:"));
+  const store = new MySQLStore(pool);
+  await store.setUp();
+  return ready("MySQL", store, () => pool.end());
+}
+
+async function redis(url: string): Promise<Opened> {
+  const client = createClient({
+    url,
+    socket: { connectTimeout: 5000, reconnectStrategy: patience },
+  });
+  client.on("error", complain);
+  await client.connect();
+  return ready("Redis", new RedisStore(client), async () => client.destroy());
+}
+
+/** `redis+cluster://host:port,host:port`. */
+async function cluster(url: string): Promise<Opened> {
+  const [scheme = "", hosts = ""] = url.split("+cluster://", 2);
+  const client = createCluster({
+    rootNodes: hosts.split(",").map((host) => ({ url: `${scheme}://${host}` })),
+  });
+  client.on("error", complain);
+  await client.connect();
+  return ready("Redis Cluster", new RedisStore(client), async () => client.destroy());
+}
+
+/** Gives up at the start, and tries for ever once it has worked. */
+let started = false;
+function patience(retries: number): number | Error {
+  if (!started && retries > 2) return new Error("no answer");
+  return Math.min(1000, 50 * 2 ** retries);
+}
+
+/** What a connection says on its own; before the start, the start's own error says it. */
+function complain(error: unknown): void {
+  if (started) console.error(`scs-session demo: ${reason(error)}`);
 }
 
 function ready(name: string, store: Store, close?: () => Promise<void>): Opened {
+  started = true;
   return { store, name, close: close ?? (async () => {}) };
+}
+
+/** What went wrong, in a line; drivers wrap several failed addresses in one error without a message. */
+function reason(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return reason(error.errors[0]);
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.split("\n", 1)[0] ?? "";
 }

@@ -32,8 +32,11 @@ export function run(t: TestContext, port: string, ...args: string[]): Run {
 }
 
 /** On a free port, once it serves. */
-export async function start(t: TestContext): Promise<Run & { readonly port: number }> {
-  const started = run(t, "0");
+export async function start(
+  t: TestContext,
+  ...args: string[]
+): Promise<Run & { readonly port: number }> {
+  const started = run(t, "0", ...args);
   const failed = started.exit.then((status) => {
     throw new Error(`the demo ended with ${status}: ${started.errors()}`);
   });
