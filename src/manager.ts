@@ -7,12 +7,14 @@ import { isSuperseded, timesOf, touchDue } from "./expiry.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { type Found, RequestSession, Shared } from "./request.ts";
 import { open } from "./sealing.ts";
-import { LiveSession, type Origin, type Session, type TokenSession } from "./session.ts";
+import { LiveSession, type Origin } from "./live.ts";
+import type { Session, TokenSession } from "./session.ts";
 import { type Slot, slot } from "./slot.ts";
 import type { StoreRecord } from "./store.ts";
 import { Timeouts } from "./timeouts.ts";
 import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
-import { damagedEvent, reportFailure, Writer } from "./writer.ts";
+import { damagedEvent, reportFailure } from "./failure.ts";
+import { Writer } from "./writer.ts";
 
 /** Options of one `load`. */
 export interface LoadOptions {

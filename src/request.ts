@@ -21,10 +21,11 @@ import { touchDue } from "./expiry.ts";
 import type { Settings } from "./options.ts";
 import { emptyState } from "./record.ts";
 import { seal } from "./sealing.ts";
-import { type Host, LiveSession, type Origin, type Taken } from "./session.ts";
+import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
 import type { Timeouts } from "./timeouts.ts";
 import { digestOf, idOf, newCommitId, renewedToken } from "./token.ts";
-import type { Applied, Base, Writer } from "./writer.ts";
+import type { Applied, Base } from "./batch.ts";
+import type { Writer } from "./writer.ts";
 
 /** What all requests of a manager share. */
 export class Shared {

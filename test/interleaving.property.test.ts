@@ -75,7 +75,7 @@ function replay(): { readonly seed?: number; readonly path?: string } {
 /** Small bugs, each of which some story must bring to light. */
 const planted = {
   "a retry does not recognise its own write": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "hasCommit(found.state, this.#commitId) ||",
     to: "hasCommit(found.state, new Uint8Array(8)) ||",
   },
@@ -90,7 +90,7 @@ const planted = {
     to: "return true;",
   },
   "a commit under the old token changes the renewed session": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "if (!sameDigest(member.job.base.digest, current.digest)) throw renewed();",
     to: "",
   },
@@ -100,7 +100,7 @@ const planted = {
     to: "if (known || origin !== undefined) return",
   },
   "a change of an ended session is acknowledged": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "if (found === undefined) throw this.#gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
   },

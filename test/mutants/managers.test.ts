@@ -34,7 +34,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["G1: a second commit keeps what others stored during the first"],
   },
   "changes are acknowledged after a conflict": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "base = found;",
     to: "this.#succeed(queue, found, attempts); return true;",
     finders: [
@@ -80,7 +80,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: [oneGood, "G4: a renewal keeps id and data, and starts a new lifetime"],
   },
   "a commit under the old token is applied to the renewed session": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "if (!sameDigest(member.job.base.digest, current.digest)) throw renewed();",
     to: "",
     finders: [
@@ -95,7 +95,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["G2: changes after destroy build another session"],
   },
   "a change of an ended session is acknowledged": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "if (found === undefined) throw this.#gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
     finders: [
@@ -105,7 +105,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     ],
   },
   "an unknown outcome of an update is reported as success": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "throw this.#unknown(again);",
     to: "return { key: this.#key, version: 0, digest: this.#commitId, data: this.#commitId, age: 0, deadlineIn: 1, idleIn: 1 };",
     finders: [noSuccess],
@@ -117,7 +117,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: [noSuccess, "G6: an engine that never answers fails within the store timeout"],
   },
   "a retry does not recognise its own update": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "hasCommit(found.state, this.#commitId) ||",
     to: "hasCommit(found.state, new Uint8Array(8)) ||",
     finders: [
@@ -132,7 +132,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["G6: a lost reply to create is recognised"],
   },
   "an update whose outcome is unknown is not tried again": {
-    file: "writer.ts",
+    file: "batch.ts",
     from: "++failures > maxFailures) throw this.#unknown(sent.error)",
     to: "++failures > 0) throw this.#unknown(sent.error)",
     finders: [

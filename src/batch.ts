@@ -1,0 +1,271 @@
+/**
+ * Commits that share one write: applied one by one to the newest record, sent together, applied again
+ * when another process was faster, and recognised when the reply was lost.
+ */
+import { SessionError } from "./errors.ts";
+import { type Times, timesAfter, timesOf } from "./expiry.ts";
+import {
+  damagedEvent,
+  isDefinite,
+  isTimeout,
+  maxFailures,
+  reportFailure,
+  type Reporter,
+} from "./failure.ts";
+import type { Sealer } from "./options.ts";
+import { hasCommit, rememberedCommits, type State } from "./record.ts";
+import { open, seal } from "./sealing.ts";
+import type { Store, StoreRecord, UpdateResult } from "./store.ts";
+import { sleep, type Timeouts } from "./timeouts.ts";
+import { newCommitId, sameDigest } from "./token.ts";
+
+/** A record as last known. */
+export interface Base {
+  readonly version: number;
+  readonly digest: Uint8Array;
+  readonly state: State;
+  readonly times: Times;
+}
+
+/** What a commit makes of a base. */
+export interface Applied {
+  readonly state: State;
+  readonly newDigest: Uint8Array | undefined;
+  readonly lifetime: number | undefined;
+  readonly idle: number | undefined;
+}
+
+/** One commit. */
+export interface Job {
+  /** The record as this request loaded it; its digest is the one the request authenticated with. */
+  readonly base: Base;
+  /** Synchronous. @throws {SessionError} when this commit cannot be applied; it then fails alone. */
+  readonly apply: (base: Base) => Applied;
+  /** `apply` runs the application's functions, which expect their own request's async context. */
+  readonly runsUserCode: boolean;
+}
+
+/** What the writer needs of the manager. */
+export interface WriterOptions extends Reporter {
+  readonly store: Store;
+  readonly timeouts: Timeouts;
+  readonly storeTimeout: number;
+  readonly sealer: Sealer | undefined;
+  readonly now: () => number;
+}
+
+/** A commit that waits for its turn. */
+export interface Waiting {
+  readonly job: Job;
+  readonly until: number;
+  readonly apply: (base: Base) => Applied | Promise<Applied>;
+  readonly resolve: (base: Base) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The commits of one record that came while a write was under way, and what that write left. */
+export interface Queue {
+  waiting: Waiting[];
+  newest: Base | undefined;
+}
+
+/** Commits that share one write: its members are fixed once it has been sent. */
+export class Batch {
+  readonly #options: WriterOptions;
+  readonly #key: string;
+  readonly #id: string;
+  #members: readonly Waiting[];
+  readonly #commitId: Uint8Array = newCommitId();
+  /** A send was lost, so the record may hold this batch's changes already. */
+  #unsure = false;
+
+  constructor(options: WriterOptions, key: string, id: string, members: readonly Waiting[]) {
+    this.#options = options;
+    this.#key = key;
+    this.#id = id;
+    this.#members = members;
+  }
+
+  /** Settles every member, and never rejects. True when another process was met. */
+  async write(queue: Queue, inline: boolean): Promise<boolean> {
+    let attempts = 1;
+    try {
+      let base = newestBase(queue.newest, this.#members);
+      for (let failures = 0; ; attempts++) {
+        const next = await this.#apply(base, inline && attempts === 1);
+        if (next === undefined) return attempts > 1;
+        const sent = await this.#send(base, next);
+        if (sent.done === true) {
+          this.#succeed(queue, this.#after(base, next), attempts);
+          return attempts > 1;
+        }
+        if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
+        const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
+        const found = record && (await this.#open(record));
+        if (found === undefined) throw this.#gone();
+        // Also after an answer "not done": some drivers send a command again when its reply is lost,
+        // and the second one meets the write of the first.
+        if (this.#isOurs(found, next)) {
+          this.#succeed(queue, found, attempts);
+          return attempts > 1;
+        }
+        // Too many commits since: ours may have been among them and forgotten.
+        if (this.#unsure && found.version - base.version > rememberedCommits) {
+          throw this.#unknown(undefined);
+        }
+        base = found;
+      }
+    } catch (error) {
+      for (const member of this.#members) member.reject(error);
+      return attempts > 1;
+    }
+  }
+
+  /** The members' changes on top of `base`; members that cannot be applied fail and leave. */
+  async #apply(base: Base, inline: boolean): Promise<Applied | undefined> {
+    const { now } = this.#options;
+    const kept: Waiting[] = [];
+    let current = base;
+    let result: Applied | undefined;
+    for (const member of this.#members) {
+      try {
+        if (performance.now() > member.until) throw this.#late();
+        if (!sameDigest(member.job.base.digest, current.digest)) throw renewed();
+        const applied = inline ? member.job.apply(current) : await member.apply(current);
+        const lifetime = applied.lifetime ?? result?.lifetime;
+        const idle = applied.idle ?? result?.idle;
+        result = { state: applied.state, newDigest: applied.newDigest, lifetime, idle };
+        current = {
+          version: base.version,
+          digest: applied.newDigest ?? current.digest,
+          state: applied.state,
+          times: timesAfter(base.times, now(), { lifetime, idle }),
+        };
+        kept.push(member);
+      } catch (error) {
+        member.reject(error);
+      }
+    }
+    this.#members = kept;
+    if (result === undefined) return undefined;
+    // A renewal refuses every later member, so the last digest is the batch's.
+    return { ...result, newDigest: current.digest === base.digest ? undefined : current.digest };
+  }
+
+  async #send(
+    base: Base,
+    next: Applied,
+  ): Promise<UpdateResult | { readonly done: undefined; readonly error: unknown }> {
+    const { store, timeouts, sealer } = this.#options;
+    const data = await seal(sealer, next.state, this.#commitId, this.#id);
+    try {
+      return await timeouts.run("update a session", () =>
+        store.update(this.#key, {
+          version: base.version,
+          digest: base.digest,
+          data,
+          newDigest: next.newDigest,
+          lifetime: next.lifetime,
+          idle: next.idle,
+        }),
+      );
+    } catch (error) {
+      reportFailure(this.#options, "update", error);
+      if (isDefinite(error)) throw error;
+      this.#unsure = true;
+      return { done: undefined, error };
+    }
+  }
+
+  async #reload(error: unknown): Promise<StoreRecord | undefined> {
+    if (isTimeout(error)) throw this.#unknown(error);
+    await sleep(20 + Math.random() * 30);
+    const { store, timeouts } = this.#options;
+    try {
+      return await timeouts.run("load a session", () => store.load(this.#key));
+    } catch (again) {
+      throw this.#unknown(again);
+    }
+  }
+
+  async #open(record: StoreRecord): Promise<Base | undefined> {
+    const state = await open(this.#options.sealer, record.data, this.#id);
+    if ("damaged" in state) {
+      this.#options.report(damagedEvent(this.#id, state.damaged));
+      return undefined;
+    }
+    const times = timesOf(record, this.#options.now());
+    return { version: record.version, digest: record.digest, state, times };
+  }
+
+  #isOurs(found: Base, next: Applied): boolean {
+    return (
+      hasCommit(found.state, this.#commitId) ||
+      (next.newDigest !== undefined && sameDigest(found.digest, next.newDigest))
+    );
+  }
+
+  #after(base: Base, next: Applied): Base {
+    const commits = new Uint8Array(Math.min(rememberedCommits * 8, base.state.commits.length + 8));
+    commits.set(this.#commitId);
+    commits.set(base.state.commits.subarray(0, commits.length - 8), 8);
+    return {
+      version: base.version + 1,
+      digest: next.newDigest ?? base.digest,
+      state: { ...next.state, commits },
+      times: timesAfter(base.times, this.#options.now(), next),
+    };
+  }
+
+  #succeed(queue: Queue, base: Base, attempts: number): void {
+    queue.newest = base;
+    if (attempts > 1) {
+      this.#options.report({
+        type: "conflict",
+        level: "debug",
+        message: `Session ${this.#id} was changed by several requests at once; ${attempts} attempts`,
+        id: this.#id,
+        attempts,
+      });
+    }
+    for (const member of this.#members) member.resolve(base);
+  }
+
+  #gone(): SessionError {
+    return new SessionError(
+      "gone",
+      "The session ended while the request ran; its changes were not stored",
+    );
+  }
+
+  #late(): SessionError {
+    if (this.#unsure) return this.#unknown(undefined);
+    return new SessionError(
+      "store-timeout",
+      `The change could not be stored within ${this.#options.storeTimeout} ms`,
+    );
+  }
+
+  #unknown(cause: unknown): SessionError {
+    return new SessionError(
+      "commit-unknown",
+      "The session store did not confirm the change; it may or may not be stored",
+      { cause },
+    );
+  }
+}
+
+function renewed(): SessionError {
+  return new SessionError(
+    "renewed",
+    "The session's token was renewed while the request ran; its changes were not stored",
+  );
+}
+
+function newestBase(known: Base | undefined, members: readonly Waiting[]): Base {
+  let newest = known;
+  for (const { job } of members) {
+    if (newest === undefined || job.base.version > newest.version) newest = job.base;
+  }
+  return newest as Base;
+}

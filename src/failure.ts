@@ -1,0 +1,65 @@
+/** What an engine's failure means: for a retry, and for the log. */
+import { SessionError } from "./errors.ts";
+import type { SessionEvent } from "./events.ts";
+import { sleep } from "./timeouts.ts";
+
+/** Where events go. */
+export interface Reporter {
+  readonly report: (event: SessionEvent) => void;
+}
+
+/** After how many failed sends of one batch its outcome is given up as unknown. */
+export const maxFailures = 2;
+
+/** The event for a record that cannot be read. */
+export function damagedEvent(id: string, reason: string): SessionEvent {
+  return {
+    type: "damaged-record",
+    level: "error",
+    message: `The record of session ${id} is damaged (${reason}); it was treated as no session`,
+    id,
+    reason,
+  };
+}
+
+/** Tells the application that the engine failed. */
+export function reportFailure(options: Reporter, operation: string, error: unknown): void {
+  options.report({
+    type: "store-failed",
+    level: "error",
+    message: `The session store failed (${operation})`,
+    operation,
+    error,
+  });
+}
+
+/** The outcome is unknown, and so is how long it would take to learn it. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof SessionError && error.code === "store-timeout";
+}
+
+/** An engine that throws a SessionError of its own says that nothing was written. */
+export function isDefinite(error: unknown): boolean {
+  return (
+    error instanceof SessionError && error.code !== "store-timeout" && error.code !== "store-failed"
+  );
+}
+
+/** Waits a moment before another try; throws when there must be none. */
+export async function retryOrThrow(
+  options: Reporter,
+  operation: string,
+  error: unknown,
+  failures: number,
+): Promise<void> {
+  reportFailure(options, operation, error);
+  if (isDefinite(error)) throw error;
+  if (isTimeout(error) || failures > maxFailures) {
+    throw new SessionError(
+      "commit-unknown",
+      `The session store did not confirm to ${operation} the session`,
+      { cause: error },
+    );
+  }
+  await sleep(20 + Math.random() * 30);
+}

@@ -1,0 +1,454 @@
+/**
+ * A session of one request. Reads come from the loaded state, changes are recorded as intent; the
+ * commit turns intent into one store operation. No I/O happens here.
+ */
+import { type Codec, defaultCodec, encodeValue } from "./codec.ts";
+import {
+  applyOperation,
+  type Deadline,
+  type Intent,
+  isIdle,
+  type Operation,
+  sizeOf,
+} from "./commit.ts";
+import { SessionError } from "./errors.ts";
+import { type Times, timesAfter } from "./expiry.ts";
+import { freezeDeep } from "./frozen.ts";
+import { emptyState, entrySize, type State } from "./record.ts";
+import type { Key, TokenSession, Value } from "./session.ts";
+import { idOf, newToken } from "./token.ts";
+
+/** A record that was loaded and whose secret was verified. */
+export interface Origin {
+  readonly key: string;
+  readonly id: string;
+  /** Undefined for a session found by `iterate`. */
+  readonly token: string | undefined;
+  readonly digest: Uint8Array;
+  readonly version: number;
+  readonly state: State;
+  readonly times: Times;
+}
+
+/** What a session asks of whoever loaded it. */
+export interface Host {
+  readonly codec: Codec;
+  readonly maxSize: number;
+  readonly lifetime: number;
+  now(): number;
+  /** False once the head is sent, and where there is no response at all. */
+  readonly canSendToken: boolean;
+  /** Something was recorded. */
+  changed(): void;
+  commit(): Promise<void>;
+  touch(): Promise<boolean>;
+}
+
+/** One transaction, taken out of the session to be committed. */
+export interface Taken {
+  readonly intent: Intent;
+  /** Records to delete once this transaction is committed: their data were merged into it. */
+  readonly absorbed: readonly string[];
+  /** The entries as the request sees them. */
+  readonly view: ReadonlyMap<string, Uint8Array>;
+  /** The operations were recorded on the committed state, one by one, so `view` is their result. */
+  readonly exact: boolean;
+}
+
+/** The implementation. Private fields, so that no logger ever prints a token or data. */
+export class LiveSession<D extends object> implements TokenSession<D> {
+  readonly #host: Host;
+  #origin: Origin | undefined;
+  #superseded: boolean;
+  /** The token that a new session will get, made when first needed. */
+  #fresh: string | undefined;
+  readonly #loadedAt: number;
+
+  #entries: ReadonlyMap<string, Uint8Array>;
+  #own: Map<string, Uint8Array> | undefined;
+  #size = -1;
+  readonly #decoded = new Map<string, unknown>();
+
+  #operations: Operation[] = [];
+  #destroy = false;
+  #renew = false;
+  #deadline: Deadline | undefined;
+  #remember: boolean | undefined;
+  #ended = false;
+  /** A commit was done after something had been recorded, which is shown on top of its outcome. */
+  #replayed = false;
+  /** Records to delete once the commit that took over their data is done. */
+  #absorbed: string[] = [];
+
+  constructor(host: Host, origin: Origin | undefined, superseded: boolean) {
+    this.#host = host;
+    this.#origin = origin;
+    this.#superseded = superseded;
+    this.#loadedAt = host.now();
+    this.#entries = origin?.state.entries ?? emptyState.entries;
+  }
+
+  get<K extends Key<D>>(key: K): Value<D, K> | undefined {
+    return this.#read(key) as Value<D, K> | undefined;
+  }
+
+  #read(key: string): unknown {
+    const known = this.#decoded.get(key);
+    if (known !== undefined) return known;
+    const bytes = this.#entries.get(key);
+    if (bytes === undefined) return undefined;
+    const { value, shareable } = this.#decode(key, bytes);
+    if (shareable) this.#decoded.set(key, value);
+    return value;
+  }
+
+  #decode(key: string, bytes: Uint8Array): { value: unknown; shareable: boolean } {
+    try {
+      const { codec } = this.#host;
+      // A codec of the application may keep or change its argument; ours shares no memory with it.
+      return freezeDeep(codec.decode(codec === defaultCodec ? bytes : new Uint8Array(bytes)));
+    } catch (cause) {
+      throw new SessionError(
+        "undecodable",
+        `The stored value of ${JSON.stringify(key)} cannot be decoded; set or delete it`,
+        { cause },
+      );
+    }
+  }
+
+  has(key: Key<D>): boolean {
+    return this.#entries.has(key);
+  }
+
+  keys(): Key<D>[] {
+    return [...this.#entries.keys()].sort() as Key<D>[];
+  }
+
+  set<K extends Key<D>>(key: K, value: Value<D, K>): void {
+    const bytes = this.#encode(key, value);
+    this.#record({ kind: "set", key, bytes }, bytes);
+  }
+
+  #encode(key: string, value: unknown): Uint8Array {
+    if (typeof key !== "string" || !isWellFormed(key)) {
+      throw new SessionError("invalid-argument", "A session key is a well-formed string");
+    }
+    const { codec } = this.#host;
+    const bytes = encodeValue(codec, key, value);
+    if (codec === defaultCodec) return bytes;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new SessionError("unencodable", "The codec's encode must return a Uint8Array");
+    }
+    return new Uint8Array(bytes);
+  }
+
+  delete(key: Key<D>): void {
+    if (this.#entries.has(key)) this.#record({ kind: "delete", key });
+  }
+
+  clear(): void {
+    if (this.#entries.size > 0) this.#record({ kind: "clear" });
+  }
+
+  pop<K extends Key<D>>(key: K): Value<D, K> | undefined {
+    return this.#remove("pop", key) as Value<D, K> | undefined;
+  }
+
+  take<K extends Key<D>>(key: K): Value<D, K> | undefined {
+    return this.#remove("take", key) as Value<D, K> | undefined;
+  }
+
+  #remove(kind: "pop" | "take", key: string): unknown {
+    const seen = this.#entries.get(key);
+    if (seen === undefined) return undefined;
+    const value = this.#read(key);
+    this.#record({ kind, key, seen });
+    return value;
+  }
+
+  update<K extends Key<D>>(key: K, fn: (now: Value<D, K> | undefined) => Value<D, K>): Value<D, K> {
+    const next = fn(this.get(key));
+    const bytes = this.#encodeUpdate(key, next);
+    const run = (now: Uint8Array | undefined): Uint8Array => {
+      const value = now === undefined ? undefined : this.#decode(key, now).value;
+      return this.#encodeUpdate(key, fn(value as Value<D, K> | undefined));
+    };
+    this.#record({ kind: "update", key, run }, bytes);
+    return (isPrimitive(next) ? next : this.#read(key)) as Value<D, K>;
+  }
+
+  #encodeUpdate(key: string, value: unknown): Uint8Array {
+    if (typeof (value as { then?: unknown } | null | undefined)?.then === "function") {
+      throw new SessionError(
+        "unencodable",
+        `The function given to update(${JSON.stringify(key)}, ...) must be synchronous; it returned a promise`,
+      );
+    }
+    return this.#encode(key, value);
+  }
+
+  renewToken(): void {
+    this.#requireHead("renew the token");
+    this.#renew = true;
+    this.#host.changed();
+  }
+
+  destroy(): void {
+    this.#requireHead("destroy the session");
+    this.#operations = [];
+    this.#replayed = false;
+    this.#absorbed = [];
+    this.#destroy = true;
+    this.#renew = false;
+    this.#deadline = undefined;
+    this.#remember = undefined;
+    this.#show(emptyState.entries);
+    this.#host.changed();
+  }
+
+  rememberMe(yes: boolean): void {
+    if (typeof yes !== "boolean") {
+      throw new SessionError("invalid-argument", "rememberMe takes true or false");
+    }
+    this.#requireHead("change how long the cookie stays");
+    this.#remember = yes;
+    this.#host.changed();
+  }
+
+  get deadline(): Date {
+    return new Date(this.#deadline?.at ?? this.#currentDeadline());
+  }
+
+  set deadline(at: Date | number) {
+    const time = Number(at);
+    if (!(at instanceof Date || typeof at === "number") || Number.isNaN(new Date(time).getTime())) {
+      throw new SessionError(
+        "invalid-argument",
+        "deadline takes a valid Date or milliseconds since 1970",
+      );
+    }
+    this.#setDeadline({ at: time, fixed: true });
+  }
+
+  #setDeadline(deadline: Deadline): void {
+    this.#requireHead("move the deadline");
+    this.#deadline = deadline;
+    this.#host.changed();
+  }
+
+  #currentDeadline(): number {
+    const origin = this.#destroy ? undefined : this.#origin;
+    if (origin === undefined) return this.#loadedAt + this.#host.lifetime;
+    const current = origin.times.readAt + origin.times.deadlineIn;
+    if (!this.#renew) return current;
+    const renewed = this.#host.now() + this.#host.lifetime;
+    return origin.state.fixedDeadline ? Math.min(current, renewed) : renewed;
+  }
+
+  get createdAt(): Date {
+    const times = this.#destroy ? undefined : this.#origin?.times;
+    return new Date(times === undefined ? this.#loadedAt : times.readAt - times.age);
+  }
+
+  get id(): string {
+    const origin = this.#origin;
+    if (origin !== undefined && !(this.#destroy && this.#buildsNew())) return origin.id;
+    return idOf(this.freshToken());
+  }
+
+  get isNew(): boolean {
+    return this.#origin === undefined || this.#destroy;
+  }
+
+  get status(): "unmodified" | "modified" | "destroyed" {
+    if (this.#destroy || this.#ended) return this.#buildsNew() ? "modified" : "destroyed";
+    return this.hasChanges ? "modified" : "unmodified";
+  }
+
+  #buildsNew(): boolean {
+    return this.#operations.length > 0 || this.#renew;
+  }
+
+  get token(): string | undefined {
+    return this.#origin?.token;
+  }
+
+  get expires(): Date | undefined {
+    const times = this.#origin?.times;
+    if (times === undefined) return undefined;
+    return new Date(times.readAt + Math.min(times.deadlineIn, times.idleIn ?? Infinity));
+  }
+
+  commit(): Promise<void> {
+    return this.#host.commit();
+  }
+
+  touch(): Promise<boolean> {
+    return this.#host.touch();
+  }
+
+  #requireHead(purpose: string): void {
+    if (this.#host.canSendToken) return;
+    throw new SessionError(
+      "head-sent",
+      `Cannot ${purpose}: the client must get a Set-Cookie, and the response head has been sent (or there is none). Do it before the first byte of the response.`,
+    );
+  }
+
+  /** Records a change and shows it; `bytes` is the new value, where it has been encoded already. */
+  #record(operation: Operation, bytes?: Uint8Array): void {
+    if (this.isNew && !this.#superseded) this.#requireHead("start a session");
+    if (operation.kind === "clear") {
+      this.#size = 0;
+      this.#decoded.clear();
+    } else {
+      if (bytes === undefined) this.#size = -1;
+      else this.#resize(operation.key, bytes);
+      this.#decoded.delete(operation.key);
+    }
+    this.#operations.push(operation);
+    // The function of an update has run already, and must not run again here.
+    if (operation.kind === "update" && bytes !== undefined) {
+      this.#writable().set(operation.key, bytes);
+    } else {
+      applyOperation(this.#writable(), operation);
+    }
+    this.#host.changed();
+  }
+
+  #writable(): Map<string, Uint8Array> {
+    if (this.#own === undefined) this.#entries = this.#own = new Map(this.#entries);
+    return this.#own;
+  }
+
+  #resize(key: string, bytes: Uint8Array): void {
+    if (this.#size < 0) this.#size = sizeOf(this.#entries);
+    const old = this.#entries.get(key);
+    const size = this.#size - (old === undefined ? 0 : entrySize(key, old)) + entrySize(key, bytes);
+    if (size > this.#host.maxSize) {
+      throw new SessionError(
+        "too-large",
+        `Storing ${JSON.stringify(key)} (${bytes.length} bytes) makes the session ${size} bytes; maxSize is ${this.#host.maxSize}`,
+      );
+    }
+    this.#size = size;
+  }
+
+  #show(entries: ReadonlyMap<string, Uint8Array>): void {
+    this.#entries = entries;
+    this.#own = undefined;
+    this.#size = -1;
+    this.#decoded.clear();
+  }
+
+  // What follows is for the manager.
+
+  /** The verified record, and whether it is still the one to write to. */
+  get origin(): Origin | undefined {
+    return this.#origin;
+  }
+
+  get superseded(): boolean {
+    return this.#superseded;
+  }
+
+  get hasChanges(): boolean {
+    return !isIdle(this.#intent());
+  }
+
+  get hasData(): boolean {
+    return this.#entries.size > 0;
+  }
+
+  /** The token that a new session gets. */
+  freshToken(): string {
+    return (this.#fresh ??= newToken());
+  }
+
+  /** Forgets the new token: its id was taken, or the session it was for exists now. */
+  dropFreshToken(): void {
+    this.#fresh = undefined;
+  }
+
+  #intent(): Intent {
+    return {
+      destroy: this.#destroy,
+      operations: this.#operations,
+      renew: this.#renew,
+      deadline: this.#deadline,
+      remember: this.#remember,
+    };
+  }
+
+  /** Hands over what was recorded; what comes later belongs to the next transaction. */
+  takeIntent(): Taken {
+    const taken = {
+      intent: this.#intent(),
+      absorbed: this.#absorbed,
+      view: this.#entries,
+      exact: !this.#replayed,
+    };
+    this.#replayed = false;
+    this.#own = undefined; // the view handed over must not change any more
+    this.#operations = [];
+    this.#absorbed = [];
+    this.#destroy = false;
+    this.#renew = false;
+    this.#deadline = undefined;
+    this.#remember = undefined;
+    return taken;
+  }
+
+  /** The outcome of a commit: reads show `origin`, with what was recorded meanwhile on top. */
+  settle(origin: Origin | undefined, ended: boolean): void {
+    this.#origin = origin;
+    this.#ended = ended;
+    this.#superseded = this.#superseded && origin === undefined;
+    // What follows a destroy belongs to a new session, and shows nothing of the old.
+    const entries = this.#destroy ? undefined : origin?.state.entries;
+    this.#show(entries ?? emptyState.entries);
+    this.#replayed = this.#operations.length > 0;
+    for (const operation of this.#operations) this.#replay(operation);
+  }
+
+  #replay(operation: Operation): void {
+    try {
+      applyOperation(this.#writable(), operation);
+    } catch {
+      // An update function that throws on the newest value: its own commit will say so.
+    }
+  }
+
+  /** A touch was written at `now`. */
+  touched(now: number, idle: number): void {
+    if (this.#origin === undefined) return;
+    this.#origin = { ...this.#origin, times: timesAfter(this.#origin.times, now, { idle }) };
+  }
+
+  /** Takes over another session's data, and its deadline if that is later. */
+  absorb(other: Origin): void {
+    const size = sizeOf(new Map([...this.#entries, ...other.state.entries]));
+    if (size > this.#host.maxSize) {
+      throw new SessionError(
+        "too-large",
+        `The merged session would take ${size} bytes; maxSize is ${this.#host.maxSize}`,
+      );
+    }
+    for (const [key, bytes] of other.state.entries)
+      this.#record({ kind: "set", key, bytes }, bytes);
+    const deadline = other.times.readAt + other.times.deadlineIn;
+    if (deadline > this.deadline.getTime()) {
+      this.#setDeadline({ at: deadline, fixed: other.state.fixedDeadline });
+    }
+    this.#absorbed.push(other.key);
+    this.#host.changed();
+  }
+}
+
+function isPrimitive(value: unknown): boolean {
+  return value === null || (typeof value !== "object" && typeof value !== "function");
+}
+
+function isWellFormed(key: string): boolean {
+  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(key);
+}
