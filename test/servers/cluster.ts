@@ -44,13 +44,13 @@ export async function startCluster(options: RedisOptions = {}): Promise<ClusterS
   }
 }
 
-const busPorts = new Map<string, number>();
-
 async function startNode(options: RedisOptions): Promise<Server> {
-  // By default the bus is at port + 10000, which may be taken. The same again after a restart.
-  const kind = await redisKind(options, async (folder) => {
-    const bus = busPorts.get(folder) ?? (await freePort());
-    busPorts.set(folder, bus);
+  // By default the bus is at port + 10000, which may be taken. Another one for each try of the start,
+  // the same again after a restart.
+  let bus = 0;
+  let started = false;
+  const kind = await redisKind(options, async () => {
+    if (!started) bus = await freePort();
     return {
       "cluster-enabled": "yes",
       "cluster-port": bus,
@@ -58,7 +58,9 @@ async function startNode(options: RedisOptions): Promise<Server> {
       "repl-diskless-sync-delay": 0,
     };
   });
-  return startServer(kind);
+  const server = await startServer(kind);
+  started = true;
+  return server;
 }
 
 async function form(ports: readonly number[]): Promise<void> {
