@@ -117,8 +117,7 @@ export function rehearse(req: object, options?: object): ServerResponse {
 }
 
 // RFC 9112 section 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ); Node's own expression.
-// oxlint-disable-next-line no-control-regex
-const badReason = /[^\t\x20-\x7e\x80-\xff]/;
+const badReason = /[^\t -~\u0080-\u00ff]/;
 
 /**
  * Throws at once what Node would throw when this head is sent (header names and values were checked
