@@ -254,7 +254,10 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** MurmurHash3_x86_32 with seed 0: a word at a time, 0.3 ns per byte where CRC-32 in script costs 1 ns. */
+/**
+ * MurmurHash3_x86_32 with seed 0: a word at a time. Decoding a record of 4 KB, this included, takes a
+ * third of what CRC-32 in script takes for the same bytes (bench/micro/primitives.ts).
+ */
 function murmur(view: DataView, start: number, end: number): number {
   let hash = 0;
   let at = start;

@@ -1,8 +1,8 @@
 /**
  * A value kept on an object of somebody else, invisible to everybody else: a private field stamped on
- * it. It does what a WeakMap does and costs 20 ns instead of 1200 to 2400 ns, since V8's young
+ * it. It does what a WeakMap does and costs 40 ns instead of 1800 ns, since V8's young
  * collections keep a WeakMap's values alive when they refer back to their keys, as a carrier does to
- * its request (Node 24; bench, 27 % of the time of a read was garbage collection).
+ * its request (Node 24, bench/micro/primitives.ts).
  */
 
 /** Where a value is kept on many objects. */

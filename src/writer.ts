@@ -4,8 +4,8 @@
  *
  * Commits on one session that come while one is under way queue up and share the next write, each
  * applied alone: 64 overlapping changes cost two writes, not 64 with conflicts among themselves. The
- * bound is time, not a count of attempts: with several processes under continuous load a count of
- * five fails a third of the changes.
+ * bound is time, not a count of attempts: under continuous load from several processes some loser
+ * exhausts any count, although each of its attempts helped another request.
  */
 import {
   type Base,

@@ -50,7 +50,8 @@ export class Layer {
     if (below === undefined) return;
     const before = this.#before?.[method];
     // The class's method becomes an own property: deleting ours instead would turn the response into
-    // a dictionary, and every later use of it by Node would be slow (bench: a tenth of a change).
+    // a dictionary, and every later use of it by Node would be slow (its profile: 4.7 % of a change went
+    // into the deletion alone).
     if (before === undefined) this.#res[method] = below;
     else Object.defineProperty(this.#res, method, before);
   }

@@ -30,7 +30,7 @@ type State = (typeof states)[number];
 
 /**
  * Prepares a class of responses, so that a queued one looks sent. On the class, once: accessors defined
- * on each response made a change cost twice as much (bench; V8 gives each response a shape of its own).
+ * on each response give each a shape of its own in V8, and made a change the dearer (bench).
  */
 export function prepareQueue(owner: object): void {
   for (const name of states) {
