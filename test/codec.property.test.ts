@@ -1,14 +1,13 @@
-// A failure prints the seed and the path; `FC_SEED=<seed> node --test test/codec.property.test.ts`
-// replays it.
+// A failure prints its seed; `SCS_SEED=<seed> npm test -- test/codec.property.test.ts` replays it.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { defaultCodec } from "../src/codec.ts";
 import { SessionError } from "../src/errors.ts";
 import { freezeDeep } from "../src/frozen.ts";
+import "./support/seed.ts";
 
-const seed = process.env["FC_SEED"];
-const runs = (numRuns: number) => ({ numRuns, ...(seed && { seed: Number(seed) }) });
+const runs = (numRuns: number) => ({ numRuns });
 
 const key = fc.oneof(
   fc.string({ maxLength: 12, unit: "binary" }),

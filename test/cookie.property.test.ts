@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { cookieWriter, findCookies, type CookieAttributes } from "../src/cookie.ts";
+import "./support/seed.ts";
 
 /** The rules of RFC 6265bis section 5.6 word by word: split, strip, first equals sign. */
 function model(header: string, name: string): string[] {

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { SessionManager } from "../src/manager.ts";
 import { mutate } from "./mutants/mutate.ts";
 import type { Fault } from "./support/scheduled.ts";
+import { seed as start } from "./support/seed.ts";
 import { type Request, type Step, type Story, tell } from "./support/story.ts";
 
 const key = fc.constantFrom("a", "b", "c");
@@ -64,14 +65,6 @@ function explore(
   );
 }
 
-/** From the environment: `<seed>` or `<seed>:<path>`, as a failure prints it. */
-function replay(): { readonly seed?: number; readonly path?: string } {
-  const given = process.env["SCS_SEED"];
-  if (given === undefined || given === "") return {};
-  const [seed = "", ...path] = given.split(":");
-  return path.length === 0 ? { seed: Number(seed) } : { seed: Number(seed), path: path.join(":") };
-}
-
 /** Small bugs, each of which some story must bring to light. */
 const planted = {
   "a retry does not recognise its own write": {
@@ -110,7 +103,7 @@ const full = process.env["SCS_FULL"] === "1";
 
 describe("requests that overlap", () => {
   it("lose no acknowledged change, revive nothing, and leave exactly one good token", async () => {
-    const details = await explore(SessionManager, { numRuns: full ? 50_000 : 3000, ...replay() });
+    const details = await explore(SessionManager, { numRuns: full ? 50_000 : 3000, ...start });
     if (details.failed) {
       const again = `SCS_SEED=${details.seed}:${details.counterexamplePath ?? ""}`;
       const { errorInstance: error, counterexample } = details;

@@ -6,6 +6,7 @@ import { SessionError } from "../src/errors.ts";
 import type { SessionEvent } from "../src/events.ts";
 import { settle, type CookieOptions, type Options, type Settings } from "../src/options.ts";
 import type { Store } from "../src/store.ts";
+import "./support/seed.ts";
 
 /** An engine that is never called here: what is checked is that it is taken or refused. */
 const store: Store = {

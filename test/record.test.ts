@@ -10,6 +10,7 @@ import {
   type State,
 } from "../src/record.ts";
 import { newCommitId } from "../src/token.ts";
+import "./support/seed.ts";
 
 const commitId = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
 
