@@ -1,19 +1,17 @@
-/** `SessionManager`: finds, authenticates and loads sessions. Commits are in request.ts and writer.ts. */
+/** `SessionManager`: loads sessions. Finding is in finder.ts, committing in request.ts and execution.ts. */
 import type { Carrier } from "./carrier.ts";
-import { findCookies } from "./cookie.ts";
 import { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import { isSuperseded, timesOf, touchDue } from "./expiry.ts";
+import { Execution } from "./execution.ts";
+import { touchDue } from "./expiry.ts";
+import { Finder } from "./finder.ts";
+import { LiveSession } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
-import { type Found, RequestSession, Shared } from "./request.ts";
-import { open } from "./sealing.ts";
-import { LiveSession, type Origin } from "./live.ts";
+import { type Destination, RequestSession } from "./request.ts";
 import type { Session, TokenSession } from "./session.ts";
+import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
-import type { StoreRecord } from "./store.ts";
 import { Timeouts } from "./timeouts.ts";
-import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
-import { damagedEvent, reportFailure } from "./failure.ts";
 import { Writer } from "./writer.ts";
 
 /** Options of one `load`. */
@@ -29,8 +27,6 @@ interface Attached<D extends object> {
   loading: Promise<LiveSession<D>> | undefined;
   touched: boolean;
 }
-
-const nobody: Found = { origin: undefined, superseded: false, presented: false };
 
 /**
  * Loads and commits sessions. Make one per application (one per kind of session) and keep it.
@@ -52,6 +48,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   /** The checked options, frozen, with every default filled in; durations in milliseconds. */
   readonly settings: Settings;
   readonly #shared: Shared;
+  readonly #finder: Finder;
+  readonly #execution: Execution;
   readonly #attached: Slot<Attached<D>> = slot();
   #closed = false;
 
@@ -70,6 +68,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       report,
     });
     this.#shared = new Shared(settings, timeouts, writer, report);
+    this.#finder = new Finder(this.#shared);
+    this.#execution = new Execution(this.#shared);
   }
 
   /**
@@ -105,13 +105,14 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     try {
       const { carrier } = attached;
       if (attached.request === undefined) {
-        const request = new RequestSession<D>(this.#shared, carrier);
+        const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
         carrier.attach(request);
         attached.request = request;
       }
       const { transport } = this.settings;
       const name = transport.kind === "cookie" ? "cookie" : transport.name;
-      const found = await this.#find(carrier.header(name));
+      this.#open();
+      const found = await this.#finder.find(carrier.header(name));
       const session = attached.request.start(found);
       return touch ? await this.#touch(session) : session;
     } catch (error) {
@@ -128,8 +129,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} status 503.
    */
   async loadToken(token: string | undefined): Promise<TokenSession<D>> {
-    const found = await this.#findAmong(token === undefined || token === "" ? [] : [token]);
-    return this.#touch(new RequestSession<D>(this.#shared, "caller").start(found));
+    this.#open();
+    return this.#touch(this.#start(await this.#finder.findToken(token), "caller"));
   }
 
   /**
@@ -140,8 +141,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} status 503.
    */
   async loadCookie(header: string | null | undefined): Promise<Session<D>> {
-    const found = await this.#find(header ?? undefined);
-    return this.#touch(new RequestSession<D>(this.#shared, "nowhere").start(found));
+    this.#open();
+    return this.#touch(this.#start(await this.#finder.find(header ?? undefined), "nowhere"));
   }
 
   /**
@@ -156,7 +157,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     if (!(into instanceof LiveSession)) {
       throw new SessionError("invalid-argument", "merge takes a session that this package loaded");
     }
-    const { origin } = await this.#findAmong([token]);
+    this.#open();
+    const { origin } = await this.#finder.findToken(token);
     if (origin === undefined || origin.key === (into as LiveSession<D>).origin?.key) return false;
     (into as LiveSession<D>).absorb(origin);
     return true;
@@ -169,26 +171,12 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} `unsupported` on an engine that cannot list; status 503.
    */
   async *iterate(): AsyncIterable<Session<D>> {
-    const { store } = this.settings;
-    if (!store.abilities.iterate || store.iterate === undefined) {
-      throw new SessionError("unsupported", "This session store cannot list its sessions");
-    }
-    const { prefix } = this.#shared;
-    try {
-      for await (const record of store.iterate(prefix)) {
-        const origin = await this.#decode(record, record.key.slice(prefix.length), undefined);
-        if (origin === undefined) continue;
-        const found = { origin, superseded: false, presented: false };
-        yield new RequestSession<D>(this.#shared, "caller").start(found);
-      }
-    } catch (error) {
-      throw this.#failed("iterate", error);
-    }
+    for await (const found of this.#finder.list()) yield this.#start(found, "caller");
   }
 
   /** Resolves when the store can serve: for a health check. @throws {SessionError} status 503 */
   async check(): Promise<void> {
-    if (this.#closed) throw closed();
+    this.#open();
     const { store } = this.settings;
     if (store.check === undefined) return;
     await this.#shared.timeouts.run("answer a check", async () => store.check?.());
@@ -247,98 +235,11 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return session;
   }
 
-  async #find(header: string | undefined): Promise<Found> {
-    if (header === undefined || header === "") return this.#findAmong([]);
-    const { transport, cookie } = this.settings;
-    return this.#findAmong(
-      transport.kind === "cookie" ? findCookies(header, cookie.name) : [header],
-    );
+  #start(found: Found, destination: Destination): LiveSession<D> {
+    return new RequestSession<D>(this.#shared, this.#execution, destination).start(found);
   }
 
-  /** The session of the one token that authenticates. Tossed duplicates are tried, but not trusted. */
-  async #findAmong(values: readonly string[]): Promise<Found> {
-    if (this.#closed) throw closed();
-    if (values.length === 0) return nobody;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
-    if (values.length === 1) {
-      const [token = ""] = values;
-      return isToken(token) ? await this.#authenticate(token) : nothing;
-    }
-    const tokens = [...new Set(values)].filter(isToken);
-    const tried =
-      values.length > 2 ? [] : await Promise.all(tokens.map((token) => this.#authenticate(token)));
-    const good = tried.filter((found) => found.origin !== undefined);
-    const accepted = good.length === 1 ? good[0] : undefined;
-    this.report({
-      type: "duplicate-cookie",
-      level: "warn",
-      message: `The session cookie came ${values.length > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
-      count: values.length,
-      accepted: accepted !== undefined,
-    });
-    return accepted ?? nothing;
+  #open(): void {
+    if (this.#closed) throw new SessionError("closed", "The session manager has been closed");
   }
-
-  async #authenticate(token: string): Promise<Found> {
-    const { store, name } = this.settings;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
-    const id = idOf(token);
-    const key = this.#shared.prefix + id;
-    let record: StoreRecord | undefined;
-    try {
-      record = await this.#shared.timeouts.run("load a session", () => store.load(key));
-    } catch (error) {
-      throw this.#failed("load", error);
-    }
-    if (record === undefined) return nothing;
-    if (record.key !== key) {
-      throw this.#failed(
-        "load",
-        new SessionError(
-          "store-failed",
-          "The session store answered with another session's record",
-        ),
-      );
-    }
-    const digest = digestOf(name, token);
-    const known = sameDigest(record.digest, digest instanceof Uint8Array ? digest : await digest);
-    const origin = await this.#decode(record, id, token);
-    if (origin === undefined) return nothing;
-    if (known) return { origin, superseded: false, presented: true };
-    if (!isSuperseded(origin.times.age, origin.state.renewedAge)) return nothing;
-    this.report({
-      type: "superseded",
-      level: "info",
-      message: `A request came with a token of session ${id} that was renewed a moment ago; it reads as empty`,
-      id,
-    });
-    return { origin: undefined, superseded: true, presented: true };
-  }
-
-  async #decode(
-    record: StoreRecord,
-    id: string,
-    token: string | undefined,
-  ): Promise<Origin | undefined> {
-    const state = await open(this.settings.sealer, record.data, id);
-    if ("damaged" in state) {
-      this.report(damagedEvent(id, state.damaged));
-      return undefined;
-    }
-    const times = timesOf(record, this.settings.clock());
-    const { key, digest, version } = record;
-    return { key, id, token, digest, version, state, times };
-  }
-
-  #failed(operation: string, error: unknown): SessionError {
-    reportFailure(this.#shared, operation, error);
-    if (error instanceof SessionError) return error;
-    return new SessionError("store-failed", `The session store failed to ${operation}`, {
-      cause: error,
-    });
-  }
-}
-
-function closed(): SessionError {
-  return new SessionError("closed", "The session manager has been closed");
 }

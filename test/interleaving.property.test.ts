@@ -73,7 +73,7 @@ const planted = {
     to: "hasCommit(found.state, new Uint8Array(8)) ||",
   },
   "changes are not applied again after a conflict": {
-    file: "request.ts",
+    file: "execution.ts",
     from: "taken.view !== undefined && newest.state === loaded.state",
     to: "taken.view !== undefined",
   },
@@ -88,7 +88,7 @@ const planted = {
     to: "",
   },
   "a secret is not compared on load": {
-    file: "manager.ts",
+    file: "finder.ts",
     from: "if (known) return",
     to: "if (known || origin !== undefined) return",
   },
