@@ -6,8 +6,10 @@ import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
 import { emptyState } from "./record.ts";
+import { after } from "./reply.ts";
 import { seal } from "./sealing.ts";
 import type { Shared } from "./shared.ts";
+import type { Reply } from "./store.ts";
 import { digestOf, idOf, newCommitId, renewedToken } from "./token.ts";
 
 /** What one commit has to do. */
@@ -51,29 +53,36 @@ export class Execution {
    *
    * @throws {SessionError} status 409 or 503.
    */
-  async run(target: Target, taken: Transaction, steps: Steps, sink: Sink): Promise<void> {
+  run(target: Target, taken: Transaction, steps: Steps, sink: Sink): Reply<void> {
     const { origin } = target;
-    if (steps.destroy && origin !== undefined) {
-      await this.#shared.writer.destroy(origin.key);
+    if (!steps.destroy || origin === undefined) return this.#write(target, taken, steps, sink);
+    return after(this.#shared.writer.destroy(origin.key), () => {
       sink.announce("destroyed", origin.id);
       target.settle(undefined, true);
-    }
+      return this.#write(target, taken, steps, sink);
+    });
+  }
+
+  #write(target: Target, taken: Transaction, steps: Steps, sink: Sink): Reply<void> {
+    const { origin } = target;
     if (steps.token === "clear") sink.send(this.#header(undefined, undefined));
     if (steps.write === "create") {
       const lifetime = steps.lifetime ?? this.#shared.settings.lifetime;
-      const created = await this.#create(target, taken, lifetime);
-      target.settle(created, false);
-      target.dropFreshToken();
-      sink.send(this.#header(created.token, created));
-      sink.announce("created", created.id);
-    } else if (steps.write === "update" && origin !== undefined) {
-      const updated = await this.#update(origin, taken, steps.renew);
-      target.settle(updated, false);
-      if (steps.token === "set") sink.send(this.#header(updated.token, updated));
-      if (steps.renew) sink.announce("renewed", updated.id);
-    } else if (!steps.destroy) {
-      target.settle(origin, taken.intent.destroy);
+      return after(this.#create(target, taken, lifetime, maxIdCollisions), (created) => {
+        target.settle(created, false);
+        target.dropFreshToken();
+        sink.send(this.#header(created.token, created));
+        sink.announce("created", created.id);
+      });
     }
+    if (steps.write === "update" && origin !== undefined) {
+      return after(this.#update(origin, taken, steps.renew), (updated) => {
+        target.settle(updated, false);
+        if (steps.token === "set") sink.send(this.#header(updated.token, updated));
+        if (steps.renew) sink.announce("renewed", updated.id);
+      });
+    }
+    if (!steps.destroy) target.settle(origin, taken.intent.destroy);
   }
 
   /** Records a use, if one is due. False when there is no session, or it has ended. */
@@ -100,50 +109,65 @@ export class Execution {
     }
   }
 
-  async #create(target: Target, taken: Transaction, lifetime: number): Promise<Origin> {
+  #create(target: Target, taken: Transaction, lifetime: number, tries: number): Reply<Origin> {
     const { settings, writer, prefix } = this.#shared;
-    const { intent } = taken;
-    const state =
-      taken.view !== undefined
-        ? withEntries(emptyState, taken.view, intent, undefined)
-        : applyIntent(emptyState, intent, settings.maxSize, undefined);
-    for (let collisions = 0; collisions < maxIdCollisions; collisions++) {
-      const token = target.freshToken();
-      const id = idOf(token);
-      const key = prefix + id;
-      const digest = await digestOf(settings.name, token);
-      const data = await seal(settings.sealer, state, newCommitId(), id);
-      const idle = settings.idleTimeout;
-      if (await writer.create(key, { digest, data, lifetime, idle })) {
-        const times = {
-          readAt: settings.clock(),
-          age: 0,
-          deadlineIn: lifetime,
-          idleIn: idle === undefined ? undefined : Math.min(idle, lifetime),
-        };
-        return { key, id, token, digest, version: 1, state, times };
-      }
-      target.dropFreshToken();
-    }
     // 144 random bits collided three times: the random source or the store is broken.
-    throw new SessionError("store-failed", "The session store says that every new id is taken");
+    if (tries === 0) {
+      throw new SessionError("store-failed", "The session store says that every new id is taken");
+    }
+    const { intent, view } = taken;
+    const state =
+      view !== undefined
+        ? withEntries(emptyState, view, intent, undefined)
+        : applyIntent(emptyState, intent, settings.maxSize, undefined);
+    const token = target.freshToken();
+    const id = idOf(token);
+    const key = prefix + id;
+    const idle = settings.idleTimeout;
+    return after(digestOf(settings.name, token), (digest) =>
+      after(seal(settings.sealer, state, newCommitId(), id), (data) =>
+        after(writer.create(key, { digest, data, lifetime, idle }), (created) => {
+          if (!created) {
+            target.dropFreshToken();
+            return this.#create(target, taken, lifetime, tries - 1);
+          }
+          const times = {
+            readAt: settings.clock(),
+            age: 0,
+            deadlineIn: lifetime,
+            idleIn: idle === undefined ? undefined : Math.min(idle, lifetime),
+          };
+          return { key, id, token, digest, version: 1, state, times };
+        }),
+      ),
+    );
   }
 
-  async #update(origin: Origin, taken: Transaction, renew: boolean): Promise<Origin> {
-    const { settings, writer } = this.#shared;
-    const token = renew ? renewedToken(origin.id) : origin.token;
-    let newDigest: Uint8Array | undefined;
-    if (renew && token !== undefined) {
-      const digest = digestOf(settings.name, token);
-      newDigest = digest instanceof Uint8Array ? digest : await digest;
-    }
-    const updated = await writer.commit(origin.key, origin.id, {
+  #update(origin: Origin, taken: Transaction, renew: boolean): Reply<Origin> {
+    if (!renew) return this.#commit(origin, taken, origin.token, undefined);
+    const token = renewedToken(origin.id);
+    return after(digestOf(this.#shared.settings.name, token), (newDigest) =>
+      this.#commit(origin, taken, token, newDigest),
+    );
+  }
+
+  #commit(
+    origin: Origin,
+    taken: Transaction,
+    token: string | undefined,
+    newDigest: Uint8Array | undefined,
+  ): Reply<Origin> {
+    const { key, id } = origin;
+    const job = {
       base: origin,
-      apply: (newest) => this.#apply(newest, origin, taken, newDigest),
+      apply: (newest: Base) => this.#apply(newest, origin, taken, newDigest),
       runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
+    };
+    return after(this.#shared.writer.commit(key, id, job), ({ version, state, times }) => {
+      // Another commit of the same batch may have renewed the token; this request still has the old.
+      const digest = newDigest ?? origin.digest;
+      return { key, id, token, digest, version, state, times };
     });
-    // Another commit of the same batch may have renewed the token; this request still has the old.
-    return { ...origin, ...updated, token, digest: newDigest ?? origin.digest };
   }
 
   /** The changes on top of `newest`; nothing is applied again if that is what they were made on. */

@@ -6,10 +6,12 @@ import { damagedEvent, reportFailure } from "./failure.ts";
 import type { Origin } from "./live.ts";
 import { open } from "./sealing.ts";
 import type { Found, Shared } from "./shared.ts";
-import type { StoreRecord } from "./store.ts";
+import { after, isPromise } from "./reply.ts";
+import type { Reply, StoreRecord } from "./store.ts";
 import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
 
 const nobody: Found = { origin: undefined, superseded: false, presented: false };
+const nothing: Found = { origin: undefined, superseded: false, presented: true };
 
 export class Finder {
   readonly #shared: Shared;
@@ -19,14 +21,14 @@ export class Finder {
   }
 
   /** By the value of the header that carries the token. @throws {SessionError} status 503 */
-  find(header: string | undefined): Promise<Found> {
+  find(header: string | undefined): Reply<Found> {
     if (header === undefined || header === "") return this.#among([]);
     const { transport, cookie } = this.#shared.settings;
     return this.#among(transport.kind === "cookie" ? findCookies(header, cookie.name) : [header]);
   }
 
   /** By the token itself. @throws {SessionError} status 503 */
-  findToken(token: string | undefined): Promise<Found> {
+  findToken(token: string | undefined): Reply<Found> {
     return this.#among(token === undefined || token === "" ? [] : [token]);
   }
 
@@ -48,16 +50,19 @@ export class Finder {
   }
 
   /** The session of the one token that authenticates. Tossed duplicates are tried, but not trusted. */
-  async #among(values: readonly string[]): Promise<Found> {
+  #among(values: readonly string[]): Reply<Found> {
     if (values.length === 0) return nobody;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
-    if (values.length === 1) {
-      const [token = ""] = values;
-      return isToken(token) ? await this.#authenticate(token) : nothing;
-    }
+    if (values.length > 1) return this.#amongSeveral(values);
+    const [token = ""] = values;
+    return isToken(token) ? this.#authenticate(token) : nothing;
+  }
+
+  async #amongSeveral(values: readonly string[]): Promise<Found> {
     const tokens = [...new Set(values)].filter(isToken);
     const tried =
-      values.length > 2 ? [] : await Promise.all(tokens.map((token) => this.#authenticate(token)));
+      values.length > 2
+        ? []
+        : await Promise.all(tokens.map(async (token) => this.#authenticate(token)));
     const good = tried.filter((found) => found.origin !== undefined);
     const accepted = good.length === 1 ? good[0] : undefined;
     this.#shared.report({
@@ -70,17 +75,21 @@ export class Finder {
     return accepted ?? nothing;
   }
 
-  async #authenticate(token: string): Promise<Found> {
-    const { store, name } = this.#shared.settings;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
+  #authenticate(token: string): Reply<Found> {
+    const { store } = this.#shared.settings;
     const id = idOf(token);
     const key = this.#shared.prefix + id;
-    let record: StoreRecord | undefined;
-    try {
-      record = await this.#shared.timeouts.run("load a session", () => store.load(key));
-    } catch (error) {
-      throw this.#failed("load", error);
-    }
+    const reply = this.#shared.timeouts.run("load a session", () => store.load(key));
+    if (!isPromise(reply)) return this.#verify(reply, key, id, token);
+    return reply.then(
+      (record) => this.#verify(record, key, id, token),
+      (error: unknown) => {
+        throw this.#failed("load", error);
+      },
+    );
+  }
+
+  #verify(record: StoreRecord | undefined, key: string, id: string, token: string): Reply<Found> {
     if (record === undefined) return nothing;
     if (record.key !== key) {
       throw this.#failed(
@@ -91,9 +100,14 @@ export class Finder {
         ),
       );
     }
-    const digest = digestOf(name, token);
-    const known = sameDigest(record.digest, digest instanceof Uint8Array ? digest : await digest);
-    const origin = await this.#decode(record, id, token);
+    return after(digestOf(this.#shared.settings.name, token), (digest) =>
+      after(this.#decode(record, id, token), (origin) =>
+        this.#judge(origin, id, sameDigest(record.digest, digest)),
+      ),
+    );
+  }
+
+  #judge(origin: Origin | undefined, id: string, known: boolean): Found {
     if (origin === undefined) return nothing;
     if (known) return { origin, superseded: false, presented: true };
     if (!isSuperseded(origin.times.age, origin.state.renewedAge)) return nothing;
@@ -106,19 +120,16 @@ export class Finder {
     return { origin: undefined, superseded: true, presented: true };
   }
 
-  async #decode(
-    record: StoreRecord,
-    id: string,
-    token: string | undefined,
-  ): Promise<Origin | undefined> {
-    const state = await open(this.#shared.settings.sealer, record.data, id);
-    if ("damaged" in state) {
-      this.#shared.report(damagedEvent(id, state.damaged));
-      return undefined;
-    }
-    const times = timesOf(record, this.#shared.settings.clock());
-    const { key, digest, version } = record;
-    return { key, id, token, digest, version, state, times };
+  #decode(record: StoreRecord, id: string, token: string | undefined): Reply<Origin | undefined> {
+    return after(open(this.#shared.settings.sealer, record.data, id), (state) => {
+      if ("damaged" in state) {
+        this.#shared.report(damagedEvent(id, state.damaged));
+        return undefined;
+      }
+      const times = timesOf(record, this.#shared.settings.clock());
+      const { key, digest, version } = record;
+      return { key, id, token, digest, version, state, times };
+    });
   }
 
   #failed(operation: string, error: unknown): SessionError {

@@ -21,6 +21,7 @@ export type {
   Abilities,
   CreateRecord,
   Guarantee,
+  Reply,
   Store,
   StoreRecord,
   UpdateRecord,

@@ -5,12 +5,14 @@ import type { SessionEvent } from "./events.ts";
 import { Execution } from "./execution.ts";
 import { touchDue } from "./expiry.ts";
 import { Finder } from "./finder.ts";
-import { LiveSession } from "./live.ts";
+import { LiveSession, type Origin } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
+import { after, isPromise } from "./reply.ts";
 import { type Destination, RequestSession } from "./request.ts";
 import type { Session, TokenSession } from "./session.ts";
 import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
+import type { Reply } from "./store.ts";
 import { Timeouts } from "./timeouts.ts";
 import { Writer } from "./writer.ts";
 
@@ -92,7 +94,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     const touch = options?.touch !== false;
     if (attached.loading === undefined) {
       attached.touched = touch;
-      return (attached.loading = this.#begin(attached, touch));
+      return this.#begin(attached, touch);
     }
     if (touch && !attached.touched) {
       attached.touched = true;
@@ -101,24 +103,31 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return attached.loading;
   }
 
-  async #begin(attached: Attached<D>, touch: boolean): Promise<LiveSession<D>> {
+  #begin(attached: Attached<D>, touch: boolean): Promise<LiveSession<D>> {
+    const { carrier } = attached;
+    const { transport } = this.settings;
     try {
-      const { carrier } = attached;
-      if (attached.request === undefined) {
-        const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
-        carrier.attach(request);
-        attached.request = request;
-      }
-      const { transport } = this.settings;
-      const name = transport.kind === "cookie" ? "cookie" : transport.name;
+      const request = (attached.request ??= this.#attach(carrier));
       this.#open();
-      const found = await this.#finder.find(carrier.header(name));
-      const session = attached.request.start(found);
-      return touch ? await this.#touch(session) : session;
+      const name = transport.kind === "cookie" ? "cookie" : transport.name;
+      const session = after(this.#finder.find(carrier.header(name)), (found) => {
+        const started = request.start(found);
+        return touch ? this.#touch(started) : started;
+      });
+      if (!isPromise(session)) return (attached.loading = Promise.resolve(session));
+      return (attached.loading = session.catch((error: unknown) => {
+        attached.loading = undefined; // an error handler may try again
+        throw error;
+      }));
     } catch (error) {
-      attached.loading = undefined; // an error handler may try again
-      throw error;
+      return Promise.reject(error);
     }
+  }
+
+  #attach(carrier: Carrier): RequestSession<D> {
+    const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
+    carrier.attach(request);
+    return request;
   }
 
   /**
@@ -215,12 +224,16 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     }
   }
 
-  async #touch(session: LiveSession<D>): Promise<LiveSession<D>> {
+  #touch(session: LiveSession<D>): Reply<LiveSession<D>> {
     const { idleTimeout, touchInterval, clock } = this.settings;
     const { origin } = session;
     if (origin === undefined || !touchDue(origin.times, clock(), idleTimeout, touchInterval)) {
       return session;
     }
+    return this.#touchNow(session, origin);
+  }
+
+  async #touchNow(session: LiveSession<D>, origin: Origin): Promise<LiveSession<D>> {
     try {
       await session.touch();
     } catch (error) {

@@ -9,7 +9,9 @@ import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Execution, Sink, Transaction } from "./execution.ts";
 import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
+import { isPromise } from "./reply.ts";
 import type { Found, Shared } from "./shared.ts";
+import type { Reply } from "./store.ts";
 
 /** Where a session's token goes: on a response, to the caller, or nowhere. */
 export type Destination = Carrier | "caller" | "nowhere";
@@ -78,7 +80,11 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   commit(): Promise<void> {
     const session = this.#session;
     if (session === undefined || !session.hasChanges) return this.#running ?? Promise.resolve();
-    return this.#enqueue(session.takeIntent(), this.canSendToken);
+    try {
+      return this.#enqueue(session.takeIntent(), this.canSendToken) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   touch(): Promise<boolean> {
@@ -123,7 +129,7 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       session.settle(session.origin, false);
       return undefined;
     }
-    return this.#enqueue({ ...taken, intent }, true).catch((error: unknown) => {
+    const failed = (error: unknown): never => {
       this.report({
         type: "commit-failed",
         level: "error",
@@ -132,7 +138,13 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
         error,
       });
       throw error;
-    });
+    };
+    const decided = reason === undefined ? taken : { ...taken, intent };
+    try {
+      return this.#enqueue(decided, true)?.catch(failed);
+    } catch (error) {
+      return Promise.reject(error as Error).catch(failed);
+    }
   }
 
   ended(): void {
@@ -188,14 +200,18 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     });
   }
 
-  /** Commits one after another, so that each builds on the outcome of the one before. */
-  #enqueue(taken: Taken, canSend: boolean): Promise<void> {
+  /**
+   * Commits one after another, so that each builds on the outcome of the one before. Undefined when
+   * it is done already; then a failure is thrown.
+   */
+  #enqueue(taken: Taken, canSend: boolean): Promise<void> | undefined {
     const before = this.#running;
     const { intent, absorbed } = taken;
     const view = before === undefined && taken.exact ? taken.view : undefined;
     const transaction = { intent, view, hasData: taken.view.size > 0 };
-    const run = (): Promise<void> => this.#commit(transaction, absorbed, canSend);
+    const run = (): Reply<void> => this.#commit(transaction, absorbed, canSend);
     const work = before === undefined ? run() : before.then(run, run);
+    if (!isPromise(work)) return undefined;
     this.#running = work;
     const done = (): void => {
       if (this.#running === work) this.#running = undefined;
@@ -204,23 +220,34 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     return work;
   }
 
-  async #commit(taken: Transaction, absorbed: readonly string[], canSend: boolean): Promise<void> {
+  #commit(taken: Transaction, absorbed: readonly string[], canSend: boolean): Reply<void> {
     const session = this.#session as LiveSession<D>;
     const { origin } = session;
     const decision = plan(taken.intent, this.#situation(session, origin, taken.hasData));
-    try {
-      if (decision.fail !== undefined) throw failure(decision.fail);
-      if (decision.token !== "none" && !canSend) throw failure("head-sent");
-      await this.#execution.run(session, taken, decision, this);
-      if (decision.write === "create") this.#presented = true;
-    } catch (error) {
+    const done = (): Reply<void> => {
+      if (decision.fail === undefined && decision.write === "create") this.#presented = true;
+      return absorbed.length === 0 ? undefined : this.#endAll(absorbed);
+    };
+    const failed = (error: unknown): never => {
       // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
       // have been created is not created again under its id.
       session.dropFreshToken();
       session.settle(session.origin, false);
       throw error;
+    };
+    let running: Reply<void>;
+    try {
+      if (decision.fail !== undefined) throw failure(decision.fail);
+      if (decision.token !== "none" && !canSend) throw failure("head-sent");
+      running = this.#execution.run(session, taken, decision, this);
+    } catch (error) {
+      return failed(error);
     }
-    for (const key of absorbed) await this.#execution.end(key);
+    return isPromise(running) ? running.then(done, failed) : done();
+  }
+
+  async #endAll(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.#execution.end(key);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {

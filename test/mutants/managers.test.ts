@@ -75,8 +75,8 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "a renewal keeps the old digest": {
     file: "execution.ts",
-    from: "newDigest = digest instanceof Uint8Array ? digest : await digest;",
-    to: "newDigest = digest instanceof Uint8Array ? undefined : await digest;",
+    from: "this.#commit(origin, taken, token, newDigest),",
+    to: "this.#commit(origin, taken, token, newDigest.length > 0 ? undefined : newDigest),",
     finders: [oneGood, "G4: a renewal keeps id and data, and starts a new lifetime"],
   },
   "a commit under the old token is applied to the renewed session": {
@@ -191,7 +191,7 @@ const bugs: Readonly<Record<string, Bug>> = {
   "a damaged record is deleted": {
     file: "finder.ts",
     from: "if (origin === undefined) return nothing;",
-    to: "if (origin === undefined) { await store.destroy(key); return nothing; }",
+    to: "if (origin === undefined) { void this.#shared.settings.store.destroy(this.#shared.prefix + id); return nothing; }",
     finders: [damaged],
   },
   "an unknown format is a damaged record": {
