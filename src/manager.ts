@@ -12,7 +12,7 @@ import type { Session, TokenSession } from "./session.ts";
 import { type Slot, slot } from "./slot.ts";
 import type { StoreRecord } from "./store.ts";
 import { Timeouts } from "./timeouts.ts";
-import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
+import { digestOf, idOf, isId, isToken, sameDigest } from "./token.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
 import { Writer } from "./writer.ts";
 
@@ -116,8 +116,33 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       return touch ? await this.#touch(session) : session;
     } catch (error) {
       attached.loading = undefined; // an error handler may try again
+      if (error instanceof SessionError) attached.carrier.failed?.(error);
       throw error;
     }
+  }
+
+  /**
+   * The session of the request that is being handled, for code that has no request at hand. Needs the
+   * option `context`; the same session as `load` gives, loaded on first use.
+   *
+   * @throws {SessionError} `no-adapter` outside a request; `invalid-option` without `context`; status
+   *   503 as `load`.
+   */
+  current(options?: LoadOptions): Promise<Session<D>> {
+    const { context } = this.settings;
+    const request = context?.getStore();
+    if (request !== undefined) return this.load(request, options);
+    return Promise.reject(
+      context === undefined
+        ? new SessionError(
+            "invalid-option",
+            "sessions.current() needs the manager's option context: new AsyncLocalStorage()",
+          )
+        : new SessionError(
+            "no-adapter",
+            "sessions.current() was called outside a request that an adapter of this manager has seen",
+          ),
+    );
   }
 
   /**
@@ -160,6 +185,35 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     if (origin === undefined || origin.key === (into as LiveSession<D>).origin?.key) return false;
     (into as LiveSession<D>).absorb(origin);
     return true;
+  }
+
+  /**
+   * Whether the session with this public id is still there: for sockets and other long connections,
+   * to close them when it has ended. One round trip to the engine; does not count as use. In the
+   * process that ends a session, the event `destroyed` says so at once.
+   *
+   * @throws {SessionError} status 503: then nobody knows; `unsupported` on an engine that holds no
+   *   record of its sessions.
+   */
+  async isAlive(id: string): Promise<boolean> {
+    if (this.#closed) throw closed();
+    const { store } = this.settings;
+    if (!store.abilities.guarantees.includes("G2")) {
+      throw new SessionError(
+        "unsupported",
+        "This session store cannot tell whether a session ended",
+      );
+    }
+    if (!isId(id)) return false;
+    const key = this.#shared.prefix + id;
+    let record: StoreRecord | undefined;
+    try {
+      record = await this.#shared.timeouts.run("look for a session", () => store.load(key));
+    } catch (error) {
+      throw this.#failed("look for a session", error);
+    }
+    if (record === undefined) return false;
+    return (await this.#decode(record, id, undefined)) !== undefined;
   }
 
   /**
@@ -216,6 +270,12 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     this.#attached.set(request, attached);
     for (const alias of aliases) this.#attached.set(alias, attached);
     return true;
+  }
+
+  /** For adapters: calls the handler of a registered request, so that `current()` works inside it. */
+  enter<R>(request: object, work: () => R): R {
+    const { context } = this.settings;
+    return context === undefined ? work() : context.run(request, work);
   }
 
   /** For adapters: gives an event to the application. Never throws. */

@@ -285,6 +285,10 @@ export class RequestSession<D extends object> implements Host, Participant {
       // have been created is not created again under its id.
       session.dropFreshToken();
       session.settle(session.origin, false);
+      const destination = this.#destination;
+      if (typeof destination !== "string" && error instanceof SessionError) {
+        destination.failed?.(error);
+      }
       throw error;
     }
     for (const key of taken.absorbed) await this.#destroyMerged(key);
@@ -414,6 +418,7 @@ export class RequestSession<D extends object> implements Host, Participant {
   async #destroyMerged(key: string): Promise<void> {
     try {
       await this.#shared.writer.destroy(key);
+      this.#announce("destroyed", key.slice(this.#shared.prefix.length));
     } catch {
       // Reported by the writer. The data have been taken over; the other record ends by its timeout.
     }
