@@ -4,6 +4,7 @@ import type { Participant } from "../carrier.ts";
 import type { SessionManager } from "../manager.ts";
 import { slot } from "../slot.ts";
 import { NodeCarrier, type NodeRequest, type NodeResponse } from "./node-carrier.ts";
+import { statusFor } from "./page.ts";
 
 /** What is used of Fastify's request. */
 export interface FastifyRequest {
@@ -96,10 +97,15 @@ export function sessionPlugin<D extends object>(
       () => next(null, payload),
       (error: Error) => {
         discard(payload);
-        carrier.restore();
+        carrier.restore(statusFor(error));
         const { onError } = sessions.settings;
         if (onError === undefined) next(error);
-        else (async () => onError(error, request, reply))().catch(next);
+        else {
+          (async () => onError(error, request, reply))().catch((failure: Error) => {
+            reply.statusCode = statusFor(failure);
+            next(failure);
+          });
+        }
       },
     );
   };
@@ -138,12 +144,12 @@ class FastifyCarrier extends NodeCarrier {
   }
 
   /** Fastify keeps the headers to send beside those of the response: as they were before the change. */
-  restore(): void {
+  restore(status: number): void {
     const reply = this.#reply;
     for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
     for (const [name, value] of Object.entries(this.#headers ?? {})) reply.header(name, value);
-    // Its error handler keeps every other status that was set.
-    reply.statusCode = 200;
+    // Error handlers keep a status that was set, and those of users often rely on one.
+    reply.statusCode = status;
   }
 }
 

@@ -10,7 +10,7 @@ export interface KoaContext {
   readonly status: number;
   readonly response: object;
   /** False: the handler answers on `ctx.res` by itself. */
-  readonly respond?: boolean;
+  readonly respond?: boolean | undefined;
   onerror(error: Error): void;
 }
 
