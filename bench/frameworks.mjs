@@ -46,7 +46,8 @@ export const frameworks = {
     const app = new Koa();
     install?.(app);
     app.use((ctx) => then(routes[ctx.url](ctx, ctx.res), (body) => void (ctx.body = body)));
-    return createServer(app.callback());
+    const callback = app.callback();
+    return createServer((req, res) => void callback(req, res));
   },
 
   async Hono(routes, install) {

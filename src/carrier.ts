@@ -4,6 +4,7 @@
  * its session. From the first `load` on, the manager gives the carrier a `Participant`, and the
  * adapter asks it what to do when the response head is about to leave.
  */
+import type { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 
 /** What an adapter gives the manager for one request. */
@@ -24,6 +25,11 @@ export interface Carrier {
    * response is complete.
    */
   intercept(participant: Participant): void;
+  /**
+   * Loading or committing failed, and the handler or the framework is about to get this error: the
+   * adapter may add what its framework looks for on errors.
+   */
+  failed?(error: SessionError): void;
   /** True once the response head has left or is frozen; changes are then "after the head". */
   readonly headSent: boolean;
 }

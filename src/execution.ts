@@ -101,9 +101,10 @@ export class Execution {
   }
 
   /** Ends a session whose data were taken over. */
-  async end(key: string): Promise<void> {
+  async end(key: string, sink: Sink): Promise<void> {
     try {
       await this.#shared.writer.destroy(key);
+      sink.announce("destroyed", key.slice(this.#shared.prefix.length));
     } catch {
       // Reported by the writer. The data have been taken over; the other record ends by its timeout.
     }

@@ -8,7 +8,7 @@ import { open } from "./sealing.ts";
 import type { Found, Shared } from "./shared.ts";
 import { after, isPromise } from "./reply.ts";
 import type { Reply, StoreRecord } from "./store.ts";
-import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
+import { digestOf, idOf, isId, isToken, sameDigest } from "./token.ts";
 
 const nobody: Found = { origin: undefined, superseded: false, presented: false };
 const nothing: Found = { origin: undefined, superseded: false, presented: true };
@@ -30,6 +30,22 @@ export class Finder {
   /** By the token itself. @throws {SessionError} status 503 */
   findToken(token: string | undefined): Reply<Found> {
     return this.#among(token === undefined || token === "" ? [] : [token]);
+  }
+
+  /** Whether there is a session with this public id. @throws {SessionError} status 503 */
+  async exists(id: string): Promise<boolean> {
+    if (!isId(id)) return false;
+    const { store } = this.#shared.settings;
+    let record: StoreRecord | undefined;
+    try {
+      record = await this.#shared.timeouts.run("look for a session", () =>
+        store.load(this.#shared.prefix + id),
+      );
+    } catch (error) {
+      throw this.#failed("look for a session", error);
+    }
+    if (record === undefined) return false;
+    return (await this.#decode(record, id, undefined)) !== undefined;
   }
 
   /** Every live session of the manager; damaged records are reported and skipped. */

@@ -10,6 +10,7 @@ export type {
   CookieOptions,
   Duration,
   Options,
+  RequestContext,
   SameSite,
   Sealer,
   Settings,

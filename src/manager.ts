@@ -115,12 +115,9 @@ export class SessionManager<D extends object = Record<string, unknown>> {
         return touch ? this.#touch(started) : started;
       });
       if (!isPromise(session)) return (attached.loading = Promise.resolve(session));
-      return (attached.loading = session.catch((error: unknown) => {
-        attached.loading = undefined; // an error handler may try again
-        throw error;
-      }));
+      return (attached.loading = session.catch((error: unknown) => failed(attached, error)));
     } catch (error) {
-      return Promise.reject(error);
+      return failed(attached, error);
     }
   }
 
@@ -128,6 +125,30 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
     carrier.attach(request);
     return request;
+  }
+
+  /**
+   * The session of the request that is being handled, for code that has no request at hand. Needs the
+   * option `context`; the same session as `load` gives, loaded on first use.
+   *
+   * @throws {SessionError} `no-adapter` outside a request; `invalid-option` without `context`; status
+   *   503 as `load`.
+   */
+  current(options?: LoadOptions): Promise<Session<D>> {
+    const { context } = this.settings;
+    const request = context?.getStore();
+    if (request !== undefined) return this.load(request, options);
+    return Promise.reject(
+      context === undefined
+        ? new SessionError(
+            "invalid-option",
+            "sessions.current() needs the manager's option context: new AsyncLocalStorage()",
+          )
+        : new SessionError(
+            "no-adapter",
+            "sessions.current() was called outside a request that an adapter of this manager has seen",
+          ),
+    );
   }
 
   /**
@@ -174,6 +195,26 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   }
 
   /**
+   * Whether the session with this public id is still there: for sockets and other long connections,
+   * to close them when it has ended. One round trip to the engine; does not count as use. In the
+   * process that ends a session, the event `destroyed` says so at once.
+   *
+   * @throws {SessionError} status 503: then nobody knows; `unsupported` on an engine that holds no
+   *   record of its sessions.
+   */
+  async isAlive(id: string): Promise<boolean> {
+    this.#open();
+    const { store } = this.settings;
+    if (!store.abilities.guarantees.includes("G2")) {
+      throw new SessionError(
+        "unsupported",
+        "This session store cannot tell whether a session ended",
+      );
+    }
+    return this.#finder.exists(id);
+  }
+
+  /**
    * Every live session of this manager, in any order. Changes of one need its `commit()`. Damaged
    * records are reported and skipped.
    *
@@ -213,6 +254,12 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     this.#attached.set(request, attached);
     for (const alias of aliases) this.#attached.set(alias, attached);
     return true;
+  }
+
+  /** For adapters: calls the handler of a registered request, so that `current()` works inside it. */
+  enter<R>(request: object, work: () => R): R {
+    const { context } = this.settings;
+    return context === undefined ? work() : context.run(request, work);
   }
 
   /** For adapters: gives an event to the application. Never throws. */
@@ -255,4 +302,10 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   #open(): void {
     if (this.#closed) throw new SessionError("closed", "The session manager has been closed");
   }
+}
+
+function failed<D extends object>(attached: Attached<D>, error: unknown): Promise<never> {
+  attached.loading = undefined; // an error handler may try again
+  if (error instanceof SessionError) attached.carrier.failed?.(error);
+  return Promise.reject(error);
 }

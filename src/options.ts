@@ -60,6 +60,13 @@ export interface Sealer {
   open(bytes: Uint8Array, id: string): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
+/** What is used of an `AsyncLocalStorage`; one of each manager's own, or shared between managers. */
+export interface RequestContext {
+  /** Calls `work`, in which and after which, also asynchronously, `getStore()` gives `request`. */
+  run<R>(request: object, work: () => R): R;
+  getStore(): object | undefined;
+}
+
 /** Where the token travels. */
 export type Transport = "cookie" | { readonly header: string };
 
@@ -120,6 +127,8 @@ export interface Options<_D extends object = Record<string, unknown>> {
   readonly onEvent?: ((event: SessionEvent) => void) | undefined;
   /** Makes the error response in place of the adapter's. Default: a plain page with the error's status. */
   readonly onError?: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
+  /** Makes `sessions.current()` work: `new AsyncLocalStorage()` of `node:async_hooks`. Default: none. */
+  readonly context?: RequestContext | undefined;
   /** The current time in milliseconds since 1970, for tests. Default `Date.now`. */
   readonly clock?: (() => number) | undefined;
 }
@@ -147,6 +156,7 @@ export interface Settings {
   readonly maxSize: number;
   readonly onEvent: (event: SessionEvent) => void;
   readonly onError: Options["onError"];
+  readonly context: RequestContext | undefined;
   readonly clock: () => number;
   readonly development: boolean;
 }
@@ -181,6 +191,7 @@ const known: Record<keyof Options, true> = {
   maxSize: true,
   onEvent: true,
   onError: true,
+  context: true,
   clock: true,
 };
 const knownOfCookie: Record<keyof CookieOptions, true> = {
@@ -244,6 +255,10 @@ export function settle(options: Options): Settings {
     maxSize: size(or(given.maxSize, defaults.maxSize), "maxSize"),
     onEvent: callback<Settings["onEvent"]>(given.onEvent, "onEvent") ?? warnOnce(),
     onError: callback<NonNullable<Settings["onError"]>>(given.onError, "onError"),
+    context:
+      given.context === undefined
+        ? undefined
+        : service<RequestContext>(given.context, "context", ["run", "getStore"]),
     clock: callback<Settings["clock"]>(given.clock, "clock") ?? (() => Date.now()),
     development,
   });

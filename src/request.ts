@@ -233,6 +233,10 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       // have been created is not created again under its id.
       session.dropFreshToken();
       session.settle(session.origin, false);
+      const destination = this.#destination;
+      if (typeof destination !== "string" && error instanceof SessionError) {
+        destination.failed?.(error);
+      }
       throw error;
     };
     let running: Reply<void>;
@@ -247,7 +251,7 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   }
 
   async #endAll(keys: readonly string[]): Promise<void> {
-    for (const key of keys) await this.#execution.end(key);
+    for (const key of keys) await this.#execution.end(key, this);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {

@@ -67,6 +67,8 @@ export class Head implements Guard {
   #gate: Layer | undefined;
   #restore: Snapshot | undefined;
   #queue: Queue | undefined;
+  /** A commit that began before the head: `settle`. */
+  #settling: Promise<void> | undefined;
   #watching = false;
   /** A failure has been answered: what the handler still does is of no interest. */
   failed = false;
@@ -100,14 +102,43 @@ export class Head implements Guard {
   }
 
   intercept(participant: Participant): void {
-    if (!this.sent) {
+    const entry = this.#entries.find((one) => one.participant === participant);
+    if (!this.sent && entry?.finished !== true) {
       if (this.#gate === undefined) this.#close();
       return;
     }
     // After the head: nothing can be held back, but the change must be committed before the end.
-    const entry = this.#entries.find((one) => one.participant === participant);
     if (entry !== undefined) entry.watched = true;
     this.#watch();
+  }
+
+  /**
+   * Commits before the head, for a framework with a moment of its own between handler and head: a
+   * failure is then the framework's to answer. Undefined when there is nothing to wait for. A
+   * rejection comes after the headers have been put back.
+   */
+  settle(status: number): Promise<void> | undefined {
+    if (this.sent || this.#queue !== undefined) return undefined;
+    const finished = this.#finish({ status, message: undefined });
+    if (finished === undefined) {
+      this.#open();
+      return undefined;
+    }
+    const settled: Promise<void> = finished.then(
+      () => this.#settled(settled),
+      (error: unknown) => {
+        // Unless a head came by the back door meanwhile, and has been answered.
+        if (this.#queue === undefined && !this.sent) this.#restore?.();
+        this.#settled(settled);
+        throw error;
+      },
+    );
+    return (this.#settling = settled);
+  }
+
+  #settled(settling: Promise<void>): void {
+    if (this.#settling === settling) this.#settling = undefined;
+    if (this.#queue === undefined) this.#open();
   }
 
   /** Rolls back and answers with an error page, for a handler that threw before its head. */
@@ -195,7 +226,7 @@ export class Head implements Guard {
     }
     this.#queue = queue;
     this.#culprit = undefined;
-    const finished = this.#finish(line);
+    const finished = this.#settling ?? this.#finish(line);
     if (finished !== undefined) {
       finished.then(
         () => this.#flush(queue),
