@@ -6,9 +6,8 @@
 import { applyEffects, type Participant } from "../carrier.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
-import { slot } from "../slot.ts";
 import { answer, type Answerer, swallowing } from "./node-answer.ts";
-import { type Guard, guardWith } from "./node-early.ts";
+import { type Guard, guards, type Laid } from "./node-early.ts";
 import {
   checkHead,
   isClosed,
@@ -41,18 +40,15 @@ interface Source {
   readonly _readableState?: { readonly pipes?: unknown };
 }
 
-const heads = slot<Head>();
-
 /** The one `Head` of a response. */
 export function headOf(req: object, res: object): Head {
-  let head = heads.get(res);
-  if (head === undefined) heads.set(res, (head = new Head(req, res as Response)));
-  return head;
+  return knownHead(res) ?? new Head(req, res as Response);
 }
 
 /** The `Head` of a response whose session was asked for. */
 export function knownHead(res: object): Head | undefined {
-  return heads.get(res);
+  const guard = guards.get(res);
+  return guard instanceof Head ? guard : undefined;
 }
 
 export class Head implements Guard {
@@ -72,17 +68,18 @@ export class Head implements Guard {
   #watching = false;
   /** A failure has been answered: what the handler still does is of no interest. */
   failed = false;
+  top: Laid | undefined;
 
   constructor(req: object, res: Response) {
     this.#req = req;
     this.#res = res;
-    guardWith(res, this);
+    guards.set(res, this);
   }
 
-  /** For methods taken off the response before we laid ours over them. */
-  holds(method: string): boolean {
-    if (this.#gate !== undefined) return true;
-    return this.#lit && (method === "writeHead" || method === "writeHeader");
+  holds(method: Method): boolean {
+    if (this.#gate?.isOwn === true) return true;
+    const isHead = method === "writeHead" || method === "writeHeader";
+    return isHead && this.#lit && this.#light?.isOwn === true;
   }
 
   get sent(): boolean {
@@ -158,14 +155,14 @@ export class Head implements Guard {
   /** The light hook of a session that was loaded: the head carries its effects. */
   #listen(): void {
     const res = this.#res;
-    const light = new Layer(res, Layer.heads, (_method, args) => {
+    const light = new Layer(this, res, Layer.heads, (_method, args) => {
       this.#lit = false;
       if (res.headersSent) return undefined;
       const line = mergeHead(res, args);
       const view = viewOf(res);
       for (const { participant } of this.#entries) applyEffects(view, participant);
       try {
-        const result = light.below.writeHead.apply(res, statusArgs(line));
+        const result = light.pass("writeHead", statusArgs(line));
         light.remove();
         return { result };
       } catch (error) {
@@ -182,7 +179,7 @@ export class Head implements Guard {
   #close(): void {
     const res = this.#res;
     this.#restore = snapshot(res);
-    this.#gate = new Layer(res, Layer.all, (method, args) => ({
+    this.#gate = new Layer(this, res, Layer.all, (method, args) => ({
       result: this.#call(method, args),
     }));
     // One function for all responses, and never taken off: that would cost more than it does.
@@ -207,7 +204,7 @@ export class Head implements Guard {
     if (res.headersSent) {
       // It left by a path that we do not know (`res._send`, a prototype's method).
       this.#open();
-      return gate.below[method].apply(res, args as unknown[]);
+      return gate.pass(method, args);
     }
     const isHttp1 = streamOf(res) === undefined;
     const given = isHead ? mergeHead(res, args) : { status: res.statusCode, message: undefined };
@@ -238,7 +235,7 @@ export class Head implements Guard {
     this.#queue = undefined;
     queue.release();
     this.#open();
-    return gate.below[method].apply(res, call as unknown[]);
+    return gate.pass(method, call);
   }
 
   #culprit: Owner | undefined;
@@ -308,7 +305,7 @@ export class Head implements Guard {
       gate.peel(swallow);
       // A handler that may still write must not write into the error page.
       const mayWrite = !ended && !piped;
-      const closedTo = mayWrite ? new Layer(res, Layer.all, swallow) : undefined;
+      const closedTo = mayWrite ? new Layer(this, res, Layer.all, swallow) : undefined;
       answer(this.#req, res, error, owner, closedTo?.below, (failure) => this.#broken(failure));
     } catch (failure) {
       this.#broken(failure);
@@ -337,7 +334,7 @@ export class Head implements Guard {
 }
 
 function remember(this: object, source: Source): void {
-  heads.get(this)?.piped(source);
+  knownHead(this)?.piped(source);
 }
 
 /** Whether a source that was piped into the response still is. */
