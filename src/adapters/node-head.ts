@@ -10,6 +10,7 @@ import { answer, type Answerer, swallowing } from "./node-answer.ts";
 import { type Guard, guards, type Laid } from "./node-early.ts";
 import {
   checkHead,
+  Headers,
   isClosed,
   mergeHead,
   type Response,
@@ -17,10 +18,9 @@ import {
   snapshot,
   type StatusLine,
   streamOf,
-  viewOf,
 } from "./node-headers.ts";
 import { Layer } from "./node-layer.ts";
-import { type Method, Queue } from "./node-queue.ts";
+import { isSimple, type Method, Queue } from "./node-queue.ts";
 
 /** What the head needs to know of the manager and the framework behind a participant. */
 export interface Owner extends Answerer {
@@ -159,7 +159,7 @@ export class Head implements Guard {
       this.#lit = false;
       if (res.headersSent) return undefined;
       const line = mergeHead(res, args);
-      const view = viewOf(res);
+      const view = new Headers(res);
       for (const { participant } of this.#entries) applyEffects(view, participant);
       try {
         const result = light.pass("writeHead", statusArgs(line));
@@ -211,31 +211,39 @@ export class Head implements Guard {
     const message = isHttp1 ? res.statusMessage : undefined;
     const line = checkHead(this.#req, res, given);
     const call = isHead ? statusArgs({ ...line, message: given.message }) : args;
-    // Built before the commit, since it throws for a chunk that Node refuses.
-    const queue = new Queue(this.#req, res, line);
+    // Before the commit, since it throws for a chunk that Node refuses.
+    let queue: Queue | undefined;
     let result: unknown;
-    try {
-      result = queue.add(method, call);
-    } catch (error) {
-      queue.release();
-      if (isHttp1) res.statusMessage = message as string;
-      throw error;
+    if (!isSimple(this.#req, res, method, args)) {
+      queue = new Queue(this.#req, res, line);
+      try {
+        result = queue.add(method, call);
+      } catch (error) {
+        queue.release();
+        if (isHttp1) res.statusMessage = message as string;
+        throw error;
+      }
+      this.#queue = queue;
     }
-    this.#queue = queue;
     this.#culprit = undefined;
     const finished = this.#settling ?? this.#finish(line);
-    if (finished !== undefined) {
-      finished.then(
-        () => this.#flush(queue),
-        (error: unknown) => this.#fail(error, this.#culprit),
-      );
-      return result;
+    if (finished === undefined) {
+      // Nothing to wait for: as if we had never been there.
+      this.#queue = undefined;
+      queue?.release();
+      this.#open();
+      return gate.pass(method, call);
     }
-    // Nothing to wait for: as if we had never been there.
-    this.#queue = undefined;
-    queue.release();
-    this.#open();
-    return gate.pass(method, call);
+    if (queue === undefined) {
+      this.#queue = queue = new Queue(this.#req, res, line);
+      result = queue.add(method, call);
+    }
+    const queued = queue;
+    finished.then(
+      () => this.#flush(queued),
+      (error: unknown) => this.#fail(error, this.#culprit),
+    );
+    return result;
   }
 
   #culprit: Owner | undefined;
