@@ -2,6 +2,7 @@
 import type { Applied, Base } from "./batch.ts";
 import type { HeadEffects } from "./carrier.ts";
 import { applyIntent, type Intent, plan, type Steps, withEntries } from "./commit.ts";
+import type { ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
@@ -19,7 +20,7 @@ export interface Transaction {
    * The result, if no other request was faster. Undefined when another commit of this request was
    * under way as this one was taken: the view then shows changes that may fail, or lacks others'.
    */
-  readonly view: ReadonlyMap<string, Uint8Array> | undefined;
+  readonly view: ReadonlyEntries | undefined;
   readonly hasData: boolean;
 }
 

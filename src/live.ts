@@ -3,18 +3,12 @@
  * commit turns intent into one store operation. No I/O happens here.
  */
 import { type Codec, defaultCodec, encodeValue } from "./codec.ts";
-import {
-  applyOperation,
-  type Deadline,
-  type Intent,
-  isIdle,
-  type Operation,
-  sizeOf,
-} from "./commit.ts";
+import { applyOperation, type Deadline, type Intent, isIdle, type Operation } from "./commit.ts";
+import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
 import { freezeDeep } from "./frozen.ts";
-import { emptyState, entrySize, type State } from "./record.ts";
+import { emptyState, entrySize, sizeOf, type State } from "./record.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
 
@@ -50,7 +44,7 @@ export interface Taken {
   /** Records to delete once this transaction is committed: their data were merged into it. */
   readonly absorbed: readonly string[];
   /** The entries as the request sees them. */
-  readonly view: ReadonlyMap<string, Uint8Array>;
+  readonly view: ReadonlyEntries;
   /** The operations were recorded on the committed state, one by one, so `view` is their result. */
   readonly exact: boolean;
 }
@@ -64,8 +58,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #fresh: string | undefined;
   readonly #loadedAt: number;
 
-  #entries: ReadonlyMap<string, Uint8Array>;
-  #own: Map<string, Uint8Array> | undefined;
+  #entries: ReadonlyEntries;
+  #own: MutableEntries | undefined;
   #size = -1;
   readonly #decoded = new Map<string, unknown>();
 
@@ -316,8 +310,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#host.changed();
   }
 
-  #writable(): Map<string, Uint8Array> {
-    if (this.#own === undefined) this.#entries = this.#own = new Map(this.#entries);
+  #writable(): MutableEntries {
+    if (this.#own === undefined) this.#entries = this.#own = copyOf(this.#entries);
     return this.#own;
   }
 
@@ -334,7 +328,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#size = size;
   }
 
-  #show(entries: ReadonlyMap<string, Uint8Array>): void {
+  #show(entries: ReadonlyEntries): void {
     this.#entries = entries;
     this.#own = undefined;
     this.#size = -1;

@@ -184,8 +184,8 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "the checksum is not compared": {
     file: "record.ts",
-    from: "if (view.getUint32(2, true) !== murmur(view, 6, data.length)) {",
-    to: "if (murmur(view, 6, data.length) < 0) {",
+    from: "if (view.getUint32(2, true) !== checksum(view, 6, data.length)) {",
+    to: "if (checksum(view, 6, data.length) < 0) {",
     finders: [damaged],
   },
   "a damaged record is deleted": {
