@@ -1,18 +1,19 @@
-/** `SessionManager`: loads sessions. Finding is in finder.ts, committing in request.ts and execution.ts. */
+/** `SessionManager`: loads sessions. Finding is in stored-engine.ts and sealed-engine.ts, committing in request.ts. */
 import type { Carrier } from "./carrier.ts";
 import { SessionError } from "./errors.ts";
+import type { Engine } from "./engine.ts";
 import type { SessionEvent } from "./events.ts";
-import { Execution } from "./execution.ts";
 import { touchDue } from "./expiry.ts";
-import { Finder } from "./finder.ts";
+import { StoredEngine } from "./stored-engine.ts";
 import { LiveSession } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { type Destination, RequestSession } from "./request.ts";
+import { isSealed } from "./sealed.ts";
+import { SealedEngine } from "./sealed-engine.ts";
 import type { Session, TokenSession } from "./session.ts";
 import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
 import { Timeouts } from "./timeouts.ts";
-import { Writer } from "./writer.ts";
 
 /** Options of one `load`. */
 export interface LoadOptions {
@@ -48,8 +49,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   /** The checked options, frozen, with every default filled in; durations in milliseconds. */
   readonly settings: Settings;
   readonly #shared: Shared;
-  readonly #finder: Finder;
-  readonly #execution: Execution;
+  readonly #engine: Engine;
   readonly #attached: Slot<Attached<D>> = slot();
   #closed = false;
 
@@ -57,19 +57,14 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   constructor(options: Options<D>) {
     const settings = settle(options);
     this.settings = settings;
-    const timeouts = new Timeouts(settings.storeTimeout);
-    const report = (event: SessionEvent): void => this.report(event);
-    const writer = new Writer({
-      store: settings.store,
-      timeouts,
-      storeTimeout: settings.storeTimeout,
-      sealer: settings.sealer,
-      now: settings.clock,
-      report,
-    });
-    this.#shared = new Shared(settings, timeouts, writer, report);
-    this.#finder = new Finder(this.#shared);
-    this.#execution = new Execution(this.#shared);
+    const shared = new Shared(settings, new Timeouts(settings.storeTimeout), (event) =>
+      this.report(event),
+    );
+    const { store } = settings;
+    this.#shared = shared;
+    this.#engine = isSealed(store)
+      ? new SealedEngine(shared, store)
+      : new StoredEngine(shared, store);
   }
 
   /**
@@ -105,15 +100,15 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     try {
       const { carrier } = attached;
       if (attached.request === undefined) {
-        const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
+        const request = new RequestSession<D>(this.#shared, carrier);
         carrier.attach(request);
         attached.request = request;
       }
       const { transport } = this.settings;
       const name = transport.kind === "cookie" ? "cookie" : transport.name;
       this.#open();
-      const found = await this.#finder.find(carrier.header(name));
-      const session = attached.request.start(found);
+      const found = await this.#engine.find(carrier.header(name));
+      const session = attached.request.start(found, this.#engine.executor(found));
       return touch ? await this.#touch(session) : session;
     } catch (error) {
       attached.loading = undefined; // an error handler may try again
@@ -130,7 +125,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async loadToken(token: string | undefined): Promise<TokenSession<D>> {
     this.#open();
-    return this.#touch(this.#start(await this.#finder.findToken(token), "caller"));
+    return this.#touch(this.#start(await this.#engine.findToken(token), "caller"));
   }
 
   /**
@@ -142,7 +137,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async loadCookie(header: string | null | undefined): Promise<Session<D>> {
     this.#open();
-    return this.#touch(this.#start(await this.#finder.find(header ?? undefined), "nowhere"));
+    return this.#touch(this.#start(await this.#engine.find(header ?? undefined), "nowhere"));
   }
 
   /**
@@ -158,7 +153,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       throw new SessionError("invalid-argument", "merge takes a session that this package loaded");
     }
     this.#open();
-    const { origin } = await this.#finder.findToken(token);
+    const { origin } = await this.#engine.findToken(token);
     if (origin === undefined || origin.key === (into as LiveSession<D>).origin?.key) return false;
     (into as LiveSession<D>).absorb(origin);
     return true;
@@ -171,15 +166,13 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} `unsupported` on an engine that cannot list; status 503.
    */
   async *iterate(): AsyncIterable<Session<D>> {
-    for await (const found of this.#finder.list()) yield this.#start(found, "caller");
+    for await (const found of this.#engine.list()) yield this.#start(found, "caller");
   }
 
   /** Resolves when the store can serve: for a health check. @throws {SessionError} status 503 */
   async check(): Promise<void> {
     this.#open();
-    const { store } = this.settings;
-    if (store.check === undefined) return;
-    await this.#shared.timeouts.run("answer a check", async () => store.check?.());
+    await this.#engine.check();
   }
 
   /**
@@ -188,8 +181,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#shared.writer.drain();
-    await this.settings.store.close?.();
+    await this.#engine.close();
   }
 
   /**
@@ -224,6 +216,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     try {
       await session.touch();
     } catch (error) {
+      // A stamp that nobody can receive: the use does not count, as the engine's page says.
+      if (error instanceof SessionError && error.code === "head-sent") return session;
       this.report({
         type: "touch-failed",
         level: "warn",
@@ -236,7 +230,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   }
 
   #start(found: Found, destination: Destination): LiveSession<D> {
-    return new RequestSession<D>(this.#shared, this.#execution, destination).start(found);
+    const request = new RequestSession<D>(this.#shared, destination);
+    return request.start(found, this.#engine.executor(found));
   }
 
   #open(): void {

@@ -7,7 +7,7 @@ import type { Codec } from "./codec.ts";
 import { type Intent, isIdle, noIntent, plan, type Situation } from "./commit.ts";
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import type { Execution, Sink, Transaction } from "./execution.ts";
+import type { Executor, Sink, Transaction } from "./engine.ts";
 import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
 import type { Found, Shared } from "./shared.ts";
 
@@ -17,9 +17,9 @@ export type Destination = Carrier | "caller" | "nowhere";
 /** The pipeline of one request, from intent to Set-Cookie. */
 export class RequestSession<D extends object> implements Host, Participant, Sink {
   readonly #shared: Shared;
-  readonly #execution: Execution;
   readonly #destination: Destination;
   #session: LiveSession<D> | undefined;
+  #executor: Executor | undefined;
   #presented = false;
   #found = false;
   /** The head is frozen: what is recorded from now on needs an explicit commit. */
@@ -27,15 +27,16 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   #intercepted = false;
   #running: Promise<void> | undefined;
   #token: HeadEffects["token"];
+  #more: readonly string[] | undefined;
 
-  constructor(shared: Shared, execution: Execution, destination: Destination) {
+  constructor(shared: Shared, destination: Destination) {
     this.#shared = shared;
-    this.#execution = execution;
     this.#destination = destination;
   }
 
   /** Starts the session, once loading is done. */
-  start(found: Found): LiveSession<D> {
+  start(found: Found, executor: Executor): LiveSession<D> {
+    this.#executor = executor;
     this.#presented = found.presented;
     this.#found = found.origin !== undefined;
     return (this.#session = new LiveSession<D>(this, found.origin, found.superseded));
@@ -64,6 +65,10 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     return this.#destination !== "nowhere" && !this.#frozen && !this.#destination.headSent;
   }
 
+  get travels(): boolean {
+    return this.#executor?.travels === true;
+  }
+
   changed(): void {
     const destination = this.#destination;
     if (typeof destination === "string") return;
@@ -78,12 +83,17 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   commit(): Promise<void> {
     const session = this.#session;
     if (session === undefined || !session.hasChanges) return this.#running ?? Promise.resolve();
-    return this.#enqueue(session.takeIntent(), this.canSendToken);
+    try {
+      return this.#enqueue(session.takeIntent(), this.canSendToken) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   touch(): Promise<boolean> {
     const session = this.#session;
-    return session === undefined ? Promise.resolve(false) : this.#execution.touch(session);
+    if (session === undefined) return Promise.resolve(false);
+    return (this.#executor as Executor).touch(session, this);
   }
 
   // Participant: what the adapter asks for.
@@ -97,7 +107,8 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   }
 
   effects(): HeadEffects {
-    return { vary: this.#shared.vary, private: this.#found, token: this.#token };
+    const { vary } = this.#shared;
+    return { vary, private: this.#found, token: this.#token, more: this.#more };
   }
 
   report(event: SessionEvent): void {
@@ -123,16 +134,24 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       session.settle(session.origin, false);
       return undefined;
     }
-    return this.#enqueue({ ...taken, intent }, true).catch((error: unknown) => {
-      this.report({
-        type: "commit-failed",
-        level: "error",
-        message: "A request's session changes could not be stored; the client got an error",
-        id: session.origin?.id,
-        error,
+    try {
+      return this.#enqueue({ ...taken, intent }, true)?.catch((error: unknown) => {
+        throw this.#failed(error);
       });
-      throw error;
+    } catch (error) {
+      return Promise.reject(this.#failed(error));
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    this.report({
+      type: "commit-failed",
+      level: "error",
+      message: "A request's session changes could not be stored; the client got an error",
+      id: this.#session?.origin?.id,
+      error,
     });
+    return error;
   }
 
   ended(): void {
@@ -150,8 +169,13 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
 
   // Sink: what the execution has to say.
 
-  send(token: HeadEffects["token"]): void {
+  get toCaller(): boolean {
+    return this.#destination === "caller";
+  }
+
+  send(token: HeadEffects["token"], more?: readonly string[]): void {
     this.#token = token;
+    this.#more = more;
   }
 
   announce(type: "created" | "renewed" | "destroyed", id: string): void {
@@ -169,8 +193,9 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     if (!outcome.closed) return undefined;
     // Nobody would receive the token: a session that cannot be used, or a browser logged out.
     const decision = plan(intent, this.#situation(session, session.origin, session.hasData));
+    if (decision.fail !== undefined) return undefined;
     const makesToken =
-      decision.fail === undefined && (decision.write === "create" || decision.renew);
+      decision.write === "create" || decision.renew || (this.travels && decision.write !== "none");
     return makesToken ? "closed" : undefined;
   }
 
@@ -188,14 +213,18 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     });
   }
 
-  /** Commits one after another, so that each builds on the outcome of the one before. */
-  #enqueue(taken: Taken, canSend: boolean): Promise<void> {
+  /**
+   * Commits one after another, so that each builds on the outcome of the one before. Undefined when it
+   * is done already; may throw then.
+   */
+  #enqueue(taken: Taken, canSend: boolean): Promise<void> | undefined {
     const before = this.#running;
     const { intent, absorbed } = taken;
     const view = before === undefined && taken.exact ? taken.view : undefined;
     const transaction = { intent, view, hasData: taken.view.size > 0 };
-    const run = (): Promise<void> => this.#commit(transaction, absorbed, canSend);
+    const run = () => this.#commit(transaction, absorbed, canSend);
     const work = before === undefined ? run() : before.then(run, run);
+    if (work === undefined) return undefined;
     this.#running = work;
     const done = (): void => {
       if (this.#running === work) this.#running = undefined;
@@ -204,23 +233,56 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     return work;
   }
 
-  async #commit(taken: Transaction, absorbed: readonly string[], canSend: boolean): Promise<void> {
+  #commit(
+    taken: Transaction,
+    absorbed: readonly Origin[],
+    canSend: boolean,
+  ): Promise<void> | undefined {
     const session = this.#session as LiveSession<D>;
-    const { origin } = session;
-    const decision = plan(taken.intent, this.#situation(session, origin, taken.hasData));
+    const executor = this.#executor as Executor;
+    const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
+    let work: Promise<void> | undefined;
     try {
       if (decision.fail !== undefined) throw failure(decision.fail);
-      if (decision.token !== "none" && !canSend) throw failure("head-sent");
-      await this.#execution.run(session, taken, decision, this);
-      if (decision.write === "create") this.#presented = true;
+      const sends =
+        decision.token !== "none" ||
+        (executor.travels && (decision.write !== "none" || decision.destroy));
+      if (sends && !canSend) throw failure("head-sent");
+      work = executor.run(session, taken, decision, this);
     } catch (error) {
-      // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
-      // have been created is not created again under its id.
-      session.dropFreshToken();
-      session.settle(session.origin, false);
+      this.#drop(session);
       throw error;
     }
-    for (const key of absorbed) await this.#execution.end(key);
+    if (work === undefined && absorbed.length === 0) {
+      if (decision.write === "create") this.#presented = true;
+      return undefined;
+    }
+    return this.#settled(session, decision.write === "create", absorbed, work);
+  }
+
+  async #settled(
+    session: LiveSession<D>,
+    created: boolean,
+    absorbed: readonly Origin[],
+    work: Promise<void> | undefined,
+  ): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#drop(session);
+      throw error;
+    }
+    if (created) this.#presented = true;
+    for (const merged of absorbed) await this.#executor?.end(merged);
+  }
+
+  /**
+   * What was recorded is dropped; what has been executed (a destroy) stands. A session that may have
+   * been created is not created again under its id.
+   */
+  #drop(session: LiveSession<D>): void {
+    session.dropFreshToken();
+    session.settle(session.origin, false);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {

@@ -1,60 +1,37 @@
 /** What a plan says, carried out on an engine that keeps the record; and which token to send. */
 import type { Applied, Base } from "./batch.ts";
 import type { HeadEffects } from "./carrier.ts";
-import { applyIntent, type Intent, plan, type Steps, withEntries } from "./commit.ts";
+import { applyIntent, plan, type Steps, withEntries } from "./commit.ts";
+import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
 import { emptyState } from "./record.ts";
 import { seal } from "./sealing.ts";
 import type { Shared } from "./shared.ts";
+import type { Store } from "./store.ts";
 import { digestOf, idOf, newCommitId, renewedToken } from "./token.ts";
-
-/** What one commit has to do. */
-export interface Transaction {
-  readonly intent: Intent;
-  /**
-   * The result, if no other request was faster. Undefined when another commit of this request was
-   * under way as this one was taken: the view then shows changes that may fail, or lacks others'.
-   */
-  readonly view: ReadonlyMap<string, Uint8Array> | undefined;
-  readonly hasData: boolean;
-}
-
-/** The session that a plan is about. */
-export interface Target {
-  readonly origin: Origin | undefined;
-  freshToken(): string;
-  dropFreshToken(): void;
-  settle(origin: Origin | undefined, ended: boolean): void;
-  touched(now: number, idle: number): void;
-}
-
-/** Where the token of a session goes. */
-export interface Sink {
-  send(token: HeadEffects["token"]): void;
-  announce(type: "created" | "renewed" | "destroyed", id: string): void;
-}
+import type { Writer } from "./writer.ts";
 
 const maxIdCollisions = 3;
 
-/** Carries out plans on the manager's engine. Keeps no state of its own between two commits. */
-export class Execution {
+/** Keeps no state of its own between two commits: one serves all requests of a manager. */
+export class StoredExecutor implements Executor {
+  readonly travels = false;
   readonly #shared: Shared;
+  readonly #store: Store;
+  readonly #writer: Writer;
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared, store: Store, writer: Writer) {
     this.#shared = shared;
+    this.#store = store;
+    this.#writer = writer;
   }
 
-  /**
-   * One plan. What has been done when it fails stands: a destroy, and the token it cleared.
-   *
-   * @throws {SessionError} status 409 or 503.
-   */
   async run(target: Target, taken: Transaction, steps: Steps, sink: Sink): Promise<void> {
     const { origin } = target;
     if (steps.destroy && origin !== undefined) {
-      await this.#shared.writer.destroy(origin.key);
+      await this.#writer.destroy(origin.key);
       sink.announce("destroyed", origin.id);
       target.settle(undefined, true);
     }
@@ -76,32 +53,30 @@ export class Execution {
     }
   }
 
-  /** Records a use, if one is due. False when there is no session, or it has ended. */
   async touch(target: Target): Promise<boolean> {
     const { origin } = target;
     if (origin === undefined) return false;
-    const { idleTimeout, touchInterval, store, clock } = this.#shared.settings;
+    const { idleTimeout, touchInterval, clock } = this.#shared.settings;
     if (idleTimeout === undefined || !touchDue(origin.times, clock(), idleTimeout, touchInterval)) {
       return true;
     }
     const alive = await this.#shared.timeouts.run("touch a session", () =>
-      store.touch(origin.key, origin.digest, idleTimeout),
+      this.#store.touch(origin.key, origin.digest, idleTimeout),
     );
     if (alive) target.touched(clock(), idleTimeout);
     return alive;
   }
 
-  /** Ends a session whose data were taken over. */
-  async end(key: string): Promise<void> {
+  async end(merged: Origin): Promise<void> {
     try {
-      await this.#shared.writer.destroy(key);
+      await this.#writer.destroy(merged.key);
     } catch {
       // Reported by the writer. The data have been taken over; the other record ends by its timeout.
     }
   }
 
   async #create(target: Target, taken: Transaction, lifetime: number): Promise<Origin> {
-    const { settings, writer, prefix } = this.#shared;
+    const { settings, prefix } = this.#shared;
     const { intent } = taken;
     const state =
       taken.view !== undefined
@@ -114,7 +89,7 @@ export class Execution {
       const digest = await digestOf(settings.name, token);
       const data = await seal(settings.sealer, state, newCommitId(), id);
       const idle = settings.idleTimeout;
-      if (await writer.create(key, { digest, data, lifetime, idle })) {
+      if (await this.#writer.create(key, { digest, data, lifetime, idle })) {
         const times = {
           readAt: settings.clock(),
           age: 0,
@@ -130,14 +105,14 @@ export class Execution {
   }
 
   async #update(origin: Origin, taken: Transaction, renew: boolean): Promise<Origin> {
-    const { settings, writer } = this.#shared;
+    const { settings } = this.#shared;
     const token = renew ? renewedToken(origin.id) : origin.token;
     let newDigest: Uint8Array | undefined;
     if (renew && token !== undefined) {
       const digest = digestOf(settings.name, token);
       newDigest = digest instanceof Uint8Array ? digest : await digest;
     }
-    const updated = await writer.commit(origin.key, origin.id, {
+    const updated = await this.#writer.commit(origin.key, origin.id, {
       base: origin,
       apply: (newest) => this.#apply(newest, origin, taken, newDigest),
       runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
