@@ -15,6 +15,7 @@ import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
 import { freezeDeep } from "./frozen.ts";
 import { emptyState, entrySize, type State } from "./record.ts";
+import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
 
@@ -28,6 +29,8 @@ export interface Origin {
   readonly version: number;
   readonly state: State;
   readonly times: Times;
+  /** The same in its engine's form, where sessions travel in cookies. */
+  readonly sealed?: SealedRecord | undefined;
 }
 
 /** What a session asks of whoever loaded it. */

@@ -5,9 +5,9 @@
 import type { Carrier, HeadEffects, Outcome, Participant } from "./carrier.ts";
 import type { Codec } from "./codec.ts";
 import { type Intent, isIdle, noIntent, plan, type Situation } from "./commit.ts";
-import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Executor, Sink, Transaction } from "./engine.ts";
+import { failedPlan } from "./failure.ts";
 import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
 import type { Found, Shared } from "./shared.ts";
 
@@ -243,11 +243,11 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
     let work: Promise<void> | undefined;
     try {
-      if (decision.fail !== undefined) throw failure(decision.fail);
+      if (decision.fail !== undefined) throw failedPlan(decision.fail);
       const sends =
         decision.token !== "none" ||
         (executor.travels && (decision.write !== "none" || decision.destroy));
-      if (sends && !canSend) throw failure("head-sent");
+      if (sends && !canSend) throw failedPlan("head-sent");
       work = executor.run(session, taken, decision, this);
     } catch (error) {
       this.#drop(session);
@@ -298,17 +298,4 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       lifetime: this.lifetime,
     };
   }
-}
-
-function failure(code: SessionErrorCode): SessionError {
-  if (code === "superseded") {
-    return new SessionError(
-      "superseded",
-      "The request came with a token that has been renewed meanwhile; its changes were not stored",
-    );
-  }
-  return new SessionError(
-    "head-sent",
-    "The commit needs a Set-Cookie, and the response head has been sent",
-  );
 }

@@ -116,7 +116,7 @@ export class SealedEngine implements Engine {
       }
     }
     const origin = originOf(this.#shared, record, state, token);
-    return { origin, superseded: false, presented: true, sealed: { record, cookies } };
+    return { origin, superseded: false, presented: true, cookies };
   }
 
   /** The record's values, still as bytes. @throws {SessionError} `unknown-format` */
@@ -157,8 +157,7 @@ export class SealedEngine implements Engine {
 }
 
 function nothing(cookies: Cookies, presented: boolean): Found {
-  const sealed = { record: undefined, cookies };
-  return { origin: undefined, superseded: false, presented, sealed };
+  return { origin: undefined, superseded: false, presented, cookies };
 }
 
 /** A sealed record, as sessions hold it. */
@@ -180,6 +179,7 @@ function originOf(
     version: 1,
     state,
     times: { readAt: clock(), age, deadlineIn, idleIn },
+    sealed: record,
   };
 }
 

@@ -4,7 +4,7 @@ import { applyIntent, type Steps, withEntries } from "./commit.ts";
 import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
-import { retryOrThrow } from "./failure.ts";
+import { gone, renewed, retryOrThrow } from "./failure.ts";
 import type { Origin } from "./live.ts";
 import { emptyState, encodeRecord, type State } from "./record.ts";
 import type {
@@ -40,8 +40,8 @@ export class SealedExecutor implements Executor {
   constructor(shared: Shared, jar: Jar, found: Found, running: Set<Promise<void>>) {
     this.#shared = shared;
     this.#jar = jar;
-    this.#cookies = found.sealed?.cookies ?? (() => []);
-    this.#record = found.sealed?.record;
+    this.#cookies = found.cookies ?? (() => []);
+    this.#record = found.origin?.sealed;
     this.#running = running;
   }
 
@@ -124,6 +124,14 @@ export class SealedExecutor implements Executor {
         "Cannot touch a session that travels in the cookie: the response head has been sent (or there is none)",
       );
     }
+    const { revocations } = this.#jar;
+    if (revocations !== undefined) {
+      const user = userOf(revocations, origin.state, this.#shared.settings.codec);
+      const state = await this.#shared.timeouts.run("look up revocations", () =>
+        revocations.state(record, user),
+      );
+      if (state !== "live") return false;
+    }
     const stamped = await this.#jar.stamp(record, idleTimeout);
     if (stamped === undefined) return false;
     this.#record = stamped.record;
@@ -137,17 +145,8 @@ export class SealedExecutor implements Executor {
   /** Without a list nothing can end it: whoever has its cookie can go on. */
   async end(merged: Origin): Promise<void> {
     const { revocations } = this.#jar;
-    if (revocations === undefined) return;
-    const { deadlineIn, readAt } = merged.times;
-    const at = { created: 0, issued: 0, deadline: readAt + deadlineIn, idle: undefined };
-    const record = {
-      id: merged.id,
-      content: {},
-      age: 0,
-      deadlineIn,
-      idleIn: undefined,
-      at,
-    } as const;
+    const record = merged.sealed;
+    if (revocations === undefined || record === undefined) return;
     try {
       await this.#retrying("end", () => revocations.end(record));
     } catch {
@@ -225,6 +224,7 @@ export class SealedExecutor implements Executor {
         deadlineIn: record.deadlineIn ?? settings.lifetime,
         idleIn,
       },
+      sealed: record,
     };
     target.settle(origin, false);
     if (created || renewed) target.dropFreshToken();
@@ -288,18 +288,4 @@ function withPairs(token: string | undefined, changes: readonly CookieChange[]):
     else pairs.set(name, value);
   }
   return Array.from(pairs, ([name, value]) => `${name}=${value}`).join("; ");
-}
-
-function renewed(): SessionError {
-  return new SessionError(
-    "renewed",
-    "The session's token was renewed while the request ran; its changes were not stored",
-  );
-}
-
-function gone(): SessionError {
-  return new SessionError(
-    "gone",
-    "The session ended while the request ran; its changes were not stored",
-  );
 }

@@ -3,7 +3,7 @@ import { type CookieWriter, cookieWriter } from "./cookie.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Origin } from "./live.ts";
 import type { Settings } from "./options.ts";
-import type { Cookies, SealedRecord } from "./sealed.ts";
+import type { Cookies } from "./sealed.ts";
 import type { Timeouts } from "./timeouts.ts";
 
 /** What all requests of a manager share. */
@@ -36,5 +36,5 @@ export interface Found {
   /** The request carried a token of any kind. */
   readonly presented: boolean;
   /** What the request carried, where sessions travel in cookies. */
-  readonly sealed?: { readonly record: SealedRecord | undefined; readonly cookies: Cookies };
+  readonly cookies?: Cookies | undefined;
 }
