@@ -137,7 +137,7 @@ export class RevocationList implements Revocations {
 }
 
 function timeIn(record: StoreRecord | undefined): number {
-  return record === undefined ? 0 : Number(decoder.decode(record.data));
+  return record === undefined ? -1 : Number(decoder.decode(record.data));
 }
 
 function endIn(record: StoreRecord): End | undefined {

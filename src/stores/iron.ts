@@ -268,12 +268,14 @@ async function recordOf(
   };
 }
 
-/** base64url without padding, of any length; the MAC says whether it is the right text. */
+/** base64url without padding, of any length; undefined also where unused bits are set. */
 function bytesOf(text: string | undefined): Uint8Array<ArrayBuffer> | undefined {
   if (text === undefined || text === "" || text.length % 4 === 1) return undefined;
   const missing = (4 - (text.length % 4)) % 4;
   const bytes = fromText(text + "A".repeat(missing));
-  return bytes && new Uint8Array(bytes.subarray(0, bytes.length - missing));
+  const end = (bytes?.length ?? 0) - missing;
+  if (bytes === undefined || bytes.subarray(end).some((byte) => byte !== 0)) return undefined;
+  return new Uint8Array(bytes.subarray(0, end));
 }
 
 function refuse(message: string): never {
