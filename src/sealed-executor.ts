@@ -172,9 +172,9 @@ export class SealedExecutor implements Executor {
     const { origin } = target;
     const update = steps.write === "update";
     const before = update && origin !== undefined ? origin : undefined;
-    const renewed = update && steps.renew;
+    const renews = update && steps.renew;
     const age =
-      renewed && before !== undefined
+      renews && before !== undefined
         ? before.times.age + settings.clock() - before.times.readAt
         : undefined;
     const base = before?.state ?? emptyState;
@@ -185,7 +185,7 @@ export class SealedExecutor implements Executor {
     // Nobody replays a commit: there is one copy, and ids of earlier commits would only take room.
     const state = { ...changed, commits: emptyState.commits };
     const from = update ? this.#record : undefined;
-    const id = from === undefined || renewed ? idOf(target.freshToken()) : from.id;
+    const id = from === undefined || renews ? idOf(target.freshToken()) : from.id;
     const foreign = from !== undefined && !(from.content instanceof Uint8Array);
     // Another library's session gets our lifetime, and no more than it had.
     const first = Math.min(settings.lifetime, from?.deadlineIn ?? settings.lifetime);
@@ -198,7 +198,7 @@ export class SealedExecutor implements Executor {
     };
     const written = (sealed: Sealed | undefined): Written => {
       if (sealed === undefined) throw gone();
-      return { state, sealed, renewed };
+      return { state, sealed, renewed: renews };
     };
     const sealed = this.#jar.seal(request, this.#cookies);
     return sealed instanceof Promise ? sealed.then(written) : written(sealed);

@@ -97,6 +97,15 @@ const checks: readonly Check[] = [
       await isOver(a, tokenOf(used));
     },
   ),
+  scenario("G5: a change does not move the deadline", ["G5", "sealed"], async (world) => {
+    const a = world.manager({ lifetime: 2 * second });
+    const session = await resume(a, await begin(a));
+    await world.bench.wait(1.2 * second);
+    session.set("text", "changed");
+    await session.commit();
+    await world.bench.wait(1.2 * second);
+    await isOver(a, present(session.token, "token"));
+  }),
   scenario("G6: a change that does not fit is no success", ["G6", "sealed"], async (world) => {
     const a = world.manager();
     const token = await begin(a);
