@@ -73,7 +73,7 @@ const planted = {
     to: "hasCommit(found.state, new Uint8Array(8)) ||",
   },
   "changes are not applied again after a conflict": {
-    file: "execution.ts",
+    file: "stored-executor.ts",
     from: "taken.view !== undefined && newest.state === loaded.state",
     to: "taken.view !== undefined",
   },
@@ -88,7 +88,7 @@ const planted = {
     to: "",
   },
   "a secret is not compared on load": {
-    file: "finder.ts",
+    file: "stored-engine.ts",
     from: "if (known) return",
     to: "if (known || origin !== undefined) return",
   },
