@@ -4,6 +4,7 @@
  */
 import type { Runner } from "./bench.ts";
 import { behaviours } from "./behaviours.ts";
+import { protocol } from "./protocol.ts";
 import { type AdapterServer, type AdapterSetup, Site } from "./site.ts";
 
 export type {
@@ -75,11 +76,11 @@ export interface AdapterSuite extends Runner {
  */
 export function adapterSuite(suite: AdapterSuite): void {
   suite.describe(suite.name ?? "adapter", () => {
-    for (const behaviour of behaviours) {
+    for (const behaviour of [...behaviours, ...protocol]) {
       suite.it(behaviour.name, async () => {
         const site = new Site();
         try {
-          const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
+          const managers = behaviour.managers?.(site) ?? [site.sessions];
           await site.start((setup) => suite.start(setup), managers);
           await behaviour.run(site);
         } finally {
