@@ -74,6 +74,19 @@ describe("isAlive", () => {
     await assert.rejects(sessions.isAlive(id), { status: 503 });
   });
 
+  it("of a damaged record is false, with an event", async () => {
+    const { sessions, store, events } = world();
+    const { token } = await createSession(sessions, { text: "x" });
+    const { id } = await sessions.loadToken(token);
+    const load = store.load.bind(store);
+    store.load = async (key) => {
+      const record = await load(key);
+      return record && { ...record, data: record.data.map((byte) => byte ^ 1) };
+    };
+    assert.equal(await sessions.isAlive(id), false);
+    assert.equal(events.at(-1)?.type, "damaged-record");
+  });
+
   it("of another manager's session is false; after close it fails", async () => {
     const { sessions, store } = world();
     const other = new SessionManager<Data>({ store, name: "other" });

@@ -27,6 +27,17 @@ async function count(sessions: SessionManager<Data>): Promise<string> {
   return `visit ${session.update("visits", (visits) => (visits ?? 0) + 1)}`;
 }
 
+/** A body that arrives after the handlers have begun to wait for it. */
+function slowly(text: string): ReadableStream {
+  return new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      controller.enqueue(new TextEncoder().encode(text));
+      controller.close();
+    },
+  });
+}
+
 type Serve = (sessions: SessionManager<Data>) => Running | Promise<Running>;
 
 /** Each handler reads the request's body before it counts. */
@@ -86,9 +97,10 @@ describe("current", () => {
         const post = async (cookie?: string): Promise<Response> =>
           fetch(running.url, {
             method: "POST",
-            body: JSON.stringify({ filler: "x".repeat(20_000) }),
+            body: slowly(JSON.stringify({ filler: "x" })),
+            duplex: "half",
             headers: { "content-type": "application/json", ...(cookie && { cookie }) },
-          });
+          } as RequestInit);
         const visitors = await Promise.all(
           Array.from({ length: 8 }, async () => {
             const first = await post();

@@ -23,7 +23,7 @@ export interface FastifyReply {
 /** What is used of a Fastify instance. */
 export interface FastifyInstance {
   // Never called with another kind of hook than the name wants; Fastify's overloads are not ours.
-  addHook(name: "onRequest" | "preValidation" | "onSend", hook: never): unknown;
+  addHook(name: "onRequest" | "onSend", hook: never): unknown;
 }
 
 /** Options of `sessionPlugin`. */
@@ -77,9 +77,6 @@ export function sessionPlugin<D extends object>(
       next();
     }
   };
-  // The body arrives on the connection's own events, outside of what onRequest had entered.
-  const preValidation = (request: FastifyRequest, _reply: FastifyReply, next: Done): void =>
-    sessions.enter(request, next);
 
   const onSend = (
     request: FastifyRequest,
@@ -111,9 +108,6 @@ export function sessionPlugin<D extends object>(
   };
 
   instance.addHook("onRequest", onRequest as never);
-  if (sessions.settings.context !== undefined) {
-    instance.addHook("preValidation", preValidation as never);
-  }
   instance.addHook("onSend", onSend as never);
   done();
 }

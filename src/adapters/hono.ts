@@ -9,8 +9,6 @@ export interface HonoContext {
   readonly req: { readonly raw: Request };
   get res(): Response;
   set res(response: Response | undefined);
-  finalized: boolean;
-  header(name: string, value?: string): void;
 }
 
 /**
@@ -88,18 +86,13 @@ async function answer(
   failure: Failure,
 ): Promise<void> {
   const manager: Manager = failure.manager;
-  const names = [...response.headers.keys()];
-  c.res = undefined;
-  // Until there is a response, this deletes what the handler gave to `c.header`.
-  c.finalized = false;
-  for (const name of names) if (!fromOutside(name)) c.header(name);
   if (manager.settings.onError !== undefined) {
-    c.res = await head.answer(failure.error, manager);
+    replace(c, await head.answer(failure.error, manager));
     return;
   }
-  // The error handler's response is merged into this one.
+  // The error handler's response is merged into this one, and into nothing that the handler set.
   const kept = [...response.headers].filter(([name]) => fromOutside(name));
-  c.res = head.dress(new Response(null, { headers: kept }));
+  replace(c, head.dress(new Response(null, { headers: kept })));
   throw failure.error;
 }
 

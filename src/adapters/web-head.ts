@@ -70,6 +70,7 @@ export class WebHead {
   readonly #request: Request;
   readonly #given: object;
   readonly #entries: Entry[] = [];
+  #signal: AbortSignal | undefined;
   sent = false;
 
   /** `given` is what handlers and `onError` know the request by. */
@@ -97,6 +98,8 @@ export class WebHead {
 
   /** Every loaded session is asked to finish anyway; only a change after the head needs watching. */
   intercept(participant: Participant): void {
+    // Asked for now: some servers notice that a client has left only for those who asked before.
+    this.#signal ??= this.#request.signal;
     const entry = this.#entries.find((one) => one.participant === participant);
     if (!this.sent || entry === undefined || entry.timer !== undefined) return;
     const timer: unknown = setTimeout(() => {
@@ -118,7 +121,9 @@ export class WebHead {
   async failed(error: unknown, manager: Manager): Promise<Response> {
     await this.rollBack();
     const expected = error instanceof SessionError && error.status !== 500;
-    if (!expected && manager.settings.onError === undefined) throw error;
+    // A token that an explicit commit made must reach the client, on whatever head leaves.
+    const ours = expected || manager.settings.onError !== undefined || this.#hasToken;
+    if (!ours) throw error;
     manager.report({
       type: "handler-failed",
       level: "error",
@@ -143,11 +148,17 @@ export class WebHead {
     await this.#finish(500, false);
   }
 
+  /** Some session has a token for the client: the response would not be stored anywhere. */
+  get #hasToken(): boolean {
+    const { headers } = this.dress(new Response());
+    return headers.get("Cache-Control") === "no-store";
+  }
+
   /** Lets every participant finish, one after the other; after a failure the others roll back. */
   async #finish(status: number, upgraded: boolean): Promise<Failure | undefined> {
     this.sent = true;
     if (this.#entries.length === 0) return undefined;
-    const closed = upgraded || this.#request.signal?.aborted;
+    const closed = upgraded || this.#signal?.aborted === true;
     let failure: Failure | undefined;
     for (const { participant, manager } of this.#entries) {
       try {

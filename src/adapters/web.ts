@@ -8,8 +8,9 @@ import { headOf, WebCarrier, WebHead } from "./web-head.ts";
  *
  * Session changes are stored between the handler and the response. When that fails the handler's
  * response is dropped, and `onError` answers, or a plain 503 or 409. A handler that throws gets its
- * changes rolled back; the error goes on to the caller, except with `onError`, or when it is the
- * failure of a `load` (503 or 409).
+ * changes rolled back; the error goes on to the caller, except with `onError`, when it is the failure
+ * of a `load` or `commit` (503 or 409), or when an explicit `commit` made a token that must reach the
+ * client (a plain 500).
  *
  * @example
  * ```ts

@@ -7,6 +7,7 @@ import type { Store } from "../store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import type { Runner } from "./bench.ts";
 import { behaviours } from "./behaviours.ts";
+import { protocol } from "./protocol.ts";
 import { type AdapterServer, type AdapterSetup, Site } from "./site.ts";
 import { travelling } from "./travelling.ts";
 
@@ -85,12 +86,13 @@ export interface AdapterSuite extends Runner {
 export function adapterSuite(suite: AdapterSuite): void {
   suite.describe(suite.name ?? "adapter", () => {
     const travels = isSealed(suite.store?.(new MemoryStore()) ?? {});
-    const fitting = behaviours.filter(({ records }) => !(travels && records === true));
+    const all = [...behaviours, ...protocol];
+    const fitting = all.filter(({ records }) => !(travels && records === true));
     for (const behaviour of travels ? [...fitting, ...travelling] : fitting) {
       suite.it(behaviour.name, async () => {
         const site = new Site({}, suite.store);
         try {
-          const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
+          const managers = behaviour.managers?.(site) ?? [site.sessions];
           await site.start((setup) => suite.start(setup), managers);
           await behaviour.run(site);
         } finally {

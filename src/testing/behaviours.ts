@@ -1,12 +1,12 @@
 /** What every adapter must do: each a small program of requests over a real socket. */
 import { equal, ok, present } from "./expect.ts";
-import { cookieOf, noCookie, type Site } from "./site.ts";
+import { type AdapterSessions, cookieOf, noCookie, type Site } from "./site.ts";
 
 /** One behaviour, registered as one test. */
 export interface Behaviour {
   readonly name: string;
-  /** Mount two managers instead of one. */
-  readonly two?: boolean;
+  /** The managers to mount, instead of the site's one. */
+  managers?(site: Site): readonly AdapterSessions[];
   /** Only where the engine keeps the records: not where sessions travel in cookies. */
   readonly records?: boolean;
   run(site: Site): Promise<void>;
@@ -313,7 +313,7 @@ const overlaps: readonly Behaviour[] = [
   },
   {
     name: "two managers in one request: two cookies, one Vary",
-    two: true,
+    managers: (site) => [site.sessions, site.second],
     async run(site) {
       site.own["/both"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "first");

@@ -23,6 +23,8 @@ export interface AdapterRequest {
   readonly request: object;
   /** The path, with the leading slash, without the query. */
   readonly path: string;
+  /** The request's body, in the way that users read it. Without it, uploads are not read. */
+  text?(): Promise<string>;
   /** Answers, in the way that users of the framework do. Status 200 unless given. */
   respond(response: AdapterResponse): unknown;
 }
@@ -73,6 +75,8 @@ export class Site {
   readonly events: SessionEvent[] = [];
   readonly sessions: AdapterSessions;
   readonly second: AdapterSessions;
+  /** Uses the first one's cookie, which is a mistake. */
+  readonly twin: AdapterSessions;
   readonly own: Record<string, Handle> = {};
   #server: AdapterServer | undefined;
 
@@ -88,6 +92,7 @@ export class Site {
       onEvent,
       cookie: { name: "second" },
     });
+    this.twin = new SessionManager<AdapterData>({ ...common, onEvent, name: "twin" });
   }
 
   async start(
@@ -107,13 +112,14 @@ export class Site {
     await this.#server?.close();
     await this.sessions.close();
     await this.second.close();
+    await this.twin.close();
   }
 
   /** One request; redirects are not followed. */
-  ask(path: string, cookie?: string, method = "GET"): Promise<Response> {
+  ask(path: string, cookie?: string, method = "GET", more: RequestInit = {}): Promise<Response> {
     const url = present(this.#server, "a server").url + path;
     const headers: Record<string, string> = cookie === undefined ? {} : { cookie };
-    return fetch(url, { method, headers, redirect: "manual" });
+    return fetch(url, { method, headers, redirect: "manual", ...more });
   }
 
   /** A session with a text in it; its cookie. */

@@ -143,6 +143,25 @@ describe("koa", () => {
     });
   });
 
+  it("an answer on ctx.res while the commit is under way waits for it", async () => {
+    const { sessions, store } = kit();
+    const app = new Koa();
+    app.use(sessionMiddleware(sessions));
+    app.use(async (ctx) => {
+      (await sessions.load(ctx)).set("text", "x");
+      ctx.body = "koa";
+      store.after("create", async () => {
+        ctx.res.end("raw");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      });
+    });
+    await served(app, async ({ url }) => {
+      const response = await fetch(url);
+      assert.equal(await response.text(), "raw");
+      assert.equal(cookies(response).length, 1);
+    });
+  });
+
   it("mounted twice, and in a sub-app, sends one cookie", async () => {
     const { sessions, store } = kit();
     const app = new Koa();
