@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Script } from "node:vm";
-import { clock, script } from "../examples/demo/countdown.ts";
+import { clock, script as countdown } from "../examples/demo/page/countdown.ts";
+import { script as live } from "../examples/demo/page/live.ts";
 import { cookieOf, run, send, start, type Answer } from "./demo/client.ts";
 
 const hasCurl: boolean = spawnSync("curl", ["--version"]).error === undefined;
@@ -203,8 +204,10 @@ describe("demo", { concurrency: 2 }, () => {
       [90_061_000, "25:01:01"],
     ];
     for (const [ms, text] of table) assert.equal(clock(ms), text);
-    assert.doesNotThrow(() => new Script(script));
-    assert.doesNotMatch(script, /<\/script|<!--/i, "it is put into the page as it is");
+    for (const script of [countdown, live]) {
+      assert.doesNotThrow(() => new Script(script));
+      assert.doesNotMatch(script, /<\/script|<!--/i, "it is put into the page as it is");
+    }
   });
 
   test("unknown paths and wrong methods", async (t) => {
