@@ -249,6 +249,9 @@ describe("demo", { concurrency: 2 }, () => {
       ["0", ["--store", "redis+cluster://:hunter2@127.0.0.1:1"], /--store redis\+cluster: /],
       ["0", ["--store", "sqlite:no-such-folder/hunter2.db"], /--store sqlite: unable to open/],
       ["0", ["--store", "hunter2://x"], /no engine that the demo knows; there are: memory/],
+      ["0", ["--idle", "soon"], /idleTimeout is "soon"/],
+      ["0", ["--idle", "2h"], /idleTimeout/],
+      ["0", ["--lifetime", "60"], /lifetime is "60", without a unit/],
       ["0", ["--store"], /--store/],
       ["0", ["--stroe", "memory"], /--stroe/],
     ];

@@ -7,7 +7,7 @@ import type { LogView, View } from "./view.ts";
 export function requestsPanel({ log, host, store }: View): Html {
   return html`<aside class="panel" aria-labelledby="requests">
     <h2 id="requests">Every request, from inside</h2>
-    <p class="small">One chip is one round trip to the store (${store}).</p>
+    <p class="small">Each load, update and so on is one round trip to the store (${store}).</p>
     <div class="scroll" role="region" aria-label="Requests, the newest first" tabindex="0">
       <ol id="log" data-version="${log.version}" data-session="${log.session}">
         ${requestRows(log)}

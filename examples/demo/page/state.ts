@@ -26,7 +26,7 @@ export function dataCard(session: SessionView): Html {
         </tbody>
       </table>
       <p class="dim small">
-        Every key is kept apart: a request that changes one neither reads nor writes the others.
+        Every key is kept apart: a request that changes one neither decodes nor encodes the others.
       </p>`,
     "half",
   );

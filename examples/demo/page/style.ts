@@ -114,6 +114,7 @@ const narrower = `
   .times, .steps { width: 100%; max-width: 24rem; }
   .card { grid-column: span 3; }
   .half, .wide { grid-column: 1 / -1; }
+  .who { display: none; }
 }
 @media (max-width: 56rem) {
   main { grid-template-columns: minmax(0, 1fr); }
