@@ -18,7 +18,7 @@ const app = "app.example.test";
 const sibling = "evil.example.test";
 const stranger = "other.test";
 
-describe("the session cookie in Chromium, over HTTPS", () => {
+describe("the session cookie in Chromium, over HTTPS", { concurrency: 3 }, () => {
   let browser: Browser;
   const closing: (() => Promise<unknown>)[] = [];
 
@@ -77,7 +77,7 @@ describe("the session cookie in Chromium, over HTTPS", () => {
 
   async function login(page: Page, site: Site): Promise<void> {
     await page.goto(site.at(app));
-    await page.getByLabel("Name").fill("Ada");
+    await page.getByRole("textbox", { name: "Name" }).fill("Ada");
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("heading", { name: "Hello, Ada." }).waitFor();
   }

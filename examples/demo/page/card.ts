@@ -3,9 +3,8 @@ import { html, type Html } from "./html.ts";
 
 /** `size`: `half`, `wide` or nothing; how much of a row it takes. */
 export function card(title: string, body: Html, size = ""): Html {
-  const id = title.toLowerCase().replace(/\W+/g, "-");
-  return html`<section class="card ${size}" aria-labelledby="${id}">
-    <h2 id="${id}">${title}</h2>
+  return html`<section class="card ${size}">
+    <h2>${title}</h2>
     ${body}
   </section>`;
 }
