@@ -68,7 +68,7 @@ describe("the demo in Chromium, on plain localhost", { concurrency: 3 }, () => {
       const passed: string[] = [];
       while (passed.length < 40) {
         await page.keyboard.press("Tab");
-        const [focused = "", outline] = await page.evaluate(() => {
+        const [focused, outline] = await page.evaluate(() => {
           const it = document.activeElement as HTMLInputElement | null;
           if (it === null || it === document.body) return ["", "solid"]; // the browser's own
           const label = it.labels?.[0]?.textContent ?? it.textContent;
