@@ -157,10 +157,10 @@ describe("the demo in Chromium, on plain localhost", { concurrency: 3 }, () => {
     await press(page, "Log out now");
     await headed(page, "The session has ended.");
     for (let steps = 0; steps < 3; steps++) {
-      await page.goBack({ waitUntil: "load" });
+      await page.goBack({ waitUntil: "commit" });
+      await page.getByRole("button", { name: "Start a session" }).waitFor();
       assert.equal(await page.getByText("Hello, Ada").count(), 0);
       assert.equal(await page.getByText("for my eyes only").count(), 0);
-      await page.getByRole("button", { name: "Start a session" }).waitFor();
     }
   });
 

@@ -3,10 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { launchChromium, patience } from "./chromium.ts";
+import { brief } from "./matrix.ts";
 import { serve, trust, type Site } from "./site.ts";
 
 /** RFC 6265bis section 5.6: name and value together, in octets; attributes do not count. */
 const limit = 4096;
+
+/** For all partitioned cookies of one site in one partition; no specification names it. */
+const partition = 10_240;
 
 describe("cookie sizes in Chromium", () => {
   let browser: Browser;
@@ -33,10 +37,10 @@ describe("cookie sizes in Chromium", () => {
   });
 
   /** What comes back after these cookies were offered in one response. */
-  async function kept(cookies: readonly string[]): Promise<string[]> {
+  async function kept(cookies: readonly string[], more: string = ""): Promise<string[]> {
     const context = await browser.newContext();
     try {
-      offered = cookies;
+      offered = cookies.map((cookie) => cookie + more);
       const page = await context.newPage();
       await page.goto(site.at("app.example.test", "/set"), { timeout: patience });
       const got = await page.goto(site.at("app.example.test", "/get"), { timeout: patience });
@@ -53,7 +57,9 @@ describe("cookie sizes in Chromium", () => {
     for (const name of ["s", "__Host-session", "__Host-Http-session"]) {
       const cookie = sized(name, limit);
       assert.equal(cookie.length, limit + 1, "the equals sign does not count");
-      assert.deepEqual(await kept([cookie]), [cookie], name);
+      const back = await kept([cookie]);
+      assert.deepEqual(back.map(brief), [brief(cookie)]);
+      assert.equal(back[0], cookie);
     }
   });
 
@@ -67,7 +73,22 @@ describe("cookie sizes in Chromium", () => {
       const chunks = Array.from({ length: count }, (_, index) =>
         sized(`__Host-Http-session.${index}`, limit),
       );
-      assert.deepEqual(await kept(chunks), chunks);
+      const back = await kept(chunks);
+      assert.deepEqual(back.map(brief), chunks.map(brief));
+      assert.ok(back.every((pair, index) => pair === chunks[index]));
     });
   }
+
+  test("partitioned cookies have 10 240 octets in all; the oldest makes room", async () => {
+    const [one, two] = [0, 1].map((index) => sized(`__Host-Http-session.${index}`, limit));
+    const rest = partition - 2 * limit;
+    const offers = [
+      [one!, two!, sized("__Host-Http-session.2", rest)],
+      [one!, two!, sized("__Host-Http-session.2", rest + 1)],
+    ];
+    const [fitting, beyond] = offers as [string[], string[]];
+    assert.deepEqual((await kept(fitting, "; Partitioned")).map(brief), fitting.map(brief));
+    assert.deepEqual((await kept(beyond, "; Partitioned")).map(brief), beyond.slice(1).map(brief));
+    assert.deepEqual((await kept(beyond)).map(brief), beyond.map(brief), "not partitioned");
+  });
 });
