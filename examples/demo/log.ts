@@ -105,9 +105,9 @@ export class RequestLog {
 
   #end(entry: Writable, response: ServerResponse): void {
     entry.status = response.writableFinished ? response.statusCode : "aborted";
-    const [cookie] = [response.getHeader("set-cookie") ?? []].flat();
-    if (cookie !== undefined)
-      entry.cookie = /; Max-Age=0(;|$)/.test(String(cookie)) ? "cleared" : "set";
+    const cookies = [response.getHeader("set-cookie") ?? []].flat().map(String);
+    const cleared = cookies.every((cookie) => /; Max-Age=0(;|$)/.test(cookie));
+    if (cookies.length > 0) entry.cookie = cleared ? "cleared" : "set";
     this.#version++;
   }
 }

@@ -68,7 +68,6 @@ const kinds: Record<Call, string> = {
 
 function cookieChip({ cookie }: Entry): Html | undefined {
   if (cookie === "none") return undefined;
-  return html`<span class="chip cookie"
-    >Set-Cookie: ${cookie === "set" ? "new token" : "cleared"}</span
-  >`;
+  const text = cookie === "set" ? "Set-Cookie" : "Set-Cookie: cleared";
+  return html`<span class="chip cookie">${text}</span>`;
 }

@@ -109,12 +109,14 @@ button:active { transform: translateY(1px); }
 `;
 
 const narrower = `
+@media (max-width: 79rem) {
+  .who { display: none; }
+}
 @media (max-width: 72rem) {
   .hero { grid-template-columns: minmax(0, 1fr); }
   .times, .steps { width: 100%; max-width: 24rem; }
   .card { grid-column: span 3; }
   .half, .wide { grid-column: 1 / -1; }
-  .who { display: none; }
 }
 @media (max-width: 56rem) {
   main { grid-template-columns: minmax(0, 1fr); }
