@@ -1,8 +1,7 @@
 /** The demo's page for everybody: names for screen readers, contrast in both themes, small screens. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { launchChromium } from "./chromium.ts";
 import { login, press, visit } from "./person.ts";
 
 interface Node {
@@ -87,50 +86,47 @@ function paleTexts(page: Page): Promise<string[]> {
   });
 }
 
-describe("the demo's page for everybody", () => {
-  let browser: Browser;
+export function accessTests(running: () => Browser): void {
+  describe("the demo's page for everybody", { concurrency: 3 }, () => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      test(`names, landmarks and contrast, ${colorScheme}`, async (t) => {
+        const { page } = await visit(t, running(), { colorScheme });
+        const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        const [red = 0] = /\d+/.exec(ground)?.map(Number) ?? [];
+        assert.ok(colorScheme === "dark" ? red < 40 : red > 215, `${colorScheme}: ${ground}`);
 
-  before(async () => {
-    browser = await launchChromium();
-  });
-  after(() => browser?.close());
-
-  for (const colorScheme of ["light", "dark"] as const) {
-    test(`names, landmarks and contrast, ${colorScheme}`, async (t) => {
-      const { page } = await visit(t, browser, { colorScheme });
-      const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-      const [red = 0] = /\d+/.exec(ground)?.map(Number) ?? [];
-      assert.ok(colorScheme === "dark" ? red < 40 : red > 215, `${colorScheme}: ${ground}`);
-
-      assert.deepEqual(await faults(page), [], "without a session");
-      await page.getByRole("textbox", { name: "Name" }).fill(" ");
-      await press(page, "Log in");
-      assert.deepEqual(await faults(page), [], "a form that is not acceptable");
-      await login(page);
-      await press(page, "Race 20 tabs");
-      assert.deepEqual(await faults(page), [], "with a session");
-      await login(page);
-      assert.deepEqual(await faults(page), [], "after a renewal");
-      await press(page, "Log out now");
-      assert.deepEqual(await faults(page), [], "ended");
-    });
-  }
-
-  test("nothing is cut off, from a small phone to a projector", async (t) => {
-    const { page } = await visit(t, browser);
-    await login(page, "An extraordinarily longnamedvisitor 40");
-    await page.getByRole("textbox", { name: "Message" }).fill("x".repeat(200));
-    await press(page, "Keep it");
-    for (const width of [320, 390, 768, 900, 1152, 1280, 1920]) {
-      await page.setViewportSize({ width, height: 800 });
-      const wide = await page.evaluate(() =>
-        [...document.querySelectorAll("body *:not(pre *)")]
-          .filter((it) => it.getBoundingClientRect().right > innerWidth + 0.5)
-          .map((it) => `${it.tagName} ${it.className.toString()}`),
-      );
-      assert.deepEqual(wide, [], `at ${width} px`);
-      const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(scrolls <= 0, `no sideways scrolling at ${width} px`);
+        assert.deepEqual(await faults(page), [], "without a session");
+        await page.getByRole("textbox", { name: "Name" }).fill(" ");
+        await press(page, "Log in");
+        assert.deepEqual(await faults(page), [], "a form that is not acceptable");
+        await login(page);
+        await press(page, "Race 20 tabs");
+        assert.deepEqual(await faults(page), [], "with a session");
+        await login(page);
+        assert.deepEqual(await faults(page), [], "after a renewal");
+        await press(page, "Log out now");
+        assert.deepEqual(await faults(page), [], "ended");
+      });
     }
+
+    test("nothing is cut off, from a small phone to a projector", async (t) => {
+      const { page } = await visit(t, running());
+      await login(page, "An extraordinarily longnamedvisitor 40");
+      await page.getByRole("textbox", { name: "Message" }).fill("x".repeat(200));
+      await press(page, "Keep it");
+      for (const width of [320, 390, 768, 900, 1152, 1280, 1920]) {
+        await page.setViewportSize({ width, height: 800 });
+        const wide = await page.evaluate(() =>
+          [...document.querySelectorAll("body *:not(pre *)")]
+            .filter((it) => it.getBoundingClientRect().right > innerWidth + 0.5)
+            .map((it) => `${it.tagName} ${it.className.toString()}`),
+        );
+        assert.deepEqual(wide, [], `at ${width} px`);
+        const scrolls = await page.evaluate(
+          () => document.documentElement.scrollWidth - innerWidth,
+        );
+        assert.ok(scrolls <= 0, `no sideways scrolling at ${width} px`);
+      }
+    });
   });
-});
+}
