@@ -5,6 +5,8 @@
  * times per timeout while operations are pending, and gives up on each in its last eighth.
  */
 import { SessionError } from "./errors.ts";
+import { isPromise } from "./reply.ts";
+import type { Reply } from "./store.ts";
 
 interface Pending {
   readonly since: number;
@@ -25,34 +27,35 @@ export class Timeouts {
   }
 
   /**
-   * Runs one operation.
-   *
-   * @throws {SessionError} `store-timeout`, or `store-failed` with the engine's error as `cause`;
-   *   an engine's own SessionError passes.
+   * Runs one operation: the result where the engine has it at once, or a promise, which rejects with
+   * a SessionError: `store-timeout`, or `store-failed` with the engine's error as `cause`; an
+   * engine's own passes. Throws nothing.
    */
-  run<T>(operation: string, start: () => Promise<T>): Promise<T> {
+  run<T>(operation: string, start: () => Reply<T>): Reply<T> {
+    let reply: Reply<T>;
+    try {
+      reply = start();
+    } catch (cause) {
+      return Promise.reject(failed(operation, cause));
+    }
+    return isPromise(reply) ? this.#watch(operation, reply) : reply;
+  }
+
+  #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending: Pending = { since: performance.now(), operation, reject };
       this.#pending.add(pending);
       this.#arm();
-      const fail = (cause: unknown): void => {
-        this.#pending.delete(pending);
-        reject(
-          cause instanceof SessionError
-            ? cause
-            : new SessionError("store-failed", `The session store failed to ${operation}`, {
-                cause,
-              }),
-        );
-      };
-      try {
-        start().then((value) => {
+      reply.then(
+        (value) => {
           this.#pending.delete(pending);
           resolve(value);
-        }, fail);
-      } catch (cause) {
-        fail(cause);
-      }
+        },
+        (cause: unknown) => {
+          this.#pending.delete(pending);
+          reject(failed(operation, cause));
+        },
+      );
     });
   }
 
@@ -78,6 +81,11 @@ export class Timeouts {
     }
     if (this.#pending.size > 0) this.#arm();
   }
+}
+
+function failed(operation: string, cause: unknown): SessionError {
+  if (cause instanceof SessionError) return cause;
+  return new SessionError("store-failed", `The session store failed to ${operation}`, { cause });
 }
 
 /** Resolves after `ms` milliseconds. */

@@ -115,6 +115,9 @@ export class Host {
     this.#carriers.set(request, carrier);
     return true;
   }
+  enter<R>(_request: object, work: () => R): R {
+    return work();
+  }
   report(event: SessionEvent): void {
     this.events.push(event);
   }

@@ -2,6 +2,11 @@
 import connectFramework from "connect";
 import express from "express";
 import express4 from "express4";
+import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import { Hono, type Context as HonoContext } from "hono";
+import { stream as honoStream } from "hono/streaming";
+import { createAdaptorServer } from "@hono/node-server";
+import Koa, { type Context as KoaContext } from "koa";
 import {
   createServer,
   type IncomingMessage,
@@ -12,6 +17,9 @@ import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import polka from "polka";
 import { sessionMiddleware as expressMiddleware } from "../../src/adapters/express.ts";
+import { sessionPlugin } from "../../src/adapters/fastify.ts";
+import { sessionMiddleware as honoMiddleware } from "../../src/adapters/hono.ts";
+import { sessionMiddleware as koaMiddleware } from "../../src/adapters/koa.ts";
 import { sessionHandler, sessionMiddleware } from "../../src/adapters/node.ts";
 import { sessionHandler as webHandler } from "../../src/adapters/web.ts";
 import {
@@ -21,6 +29,7 @@ import {
   adapterSuite,
   type AdapterSetup,
 } from "../../src/testing/adapter.ts";
+import { CookieStore } from "../../src/stores/cookie.ts";
 import { listen } from "./harness.ts";
 
 type Start = (setup: AdapterSetup) => Promise<AdapterServer>;
@@ -112,6 +121,113 @@ const web: Start = ({ sessions, handle }) => {
   });
 };
 
+/** A response by `ctx.body`. */
+const koaBody = (ctx: KoaContext, { status = 200, headers = {}, body = "" }: AdapterResponse) => {
+  ctx.status = status;
+  ctx.set(headers);
+  ctx.body = typeof body === "string" ? body : Readable.from(body);
+};
+
+/** A response past Koa. */
+const koaRaw = (ctx: KoaContext, response: AdapterResponse): unknown => {
+  ctx.respond = false;
+  return explicit(ctx.res, response);
+};
+
+function koa(answer: (ctx: KoaContext, response: AdapterResponse) => unknown): Start {
+  return ({ sessions, handle }) => {
+    const made = new Koa();
+    made.silent = true;
+    for (const one of sessions) made.use(koaMiddleware(one));
+    made.use((ctx) =>
+      handle({ request: ctx, path: ctx.path, respond: (response) => answer(ctx, response) }),
+    );
+    const callback = made.callback();
+    return serve((req, res) => void callback(req, res));
+  };
+}
+
+type FastifyAnswer = (reply: FastifyReply, response: AdapterResponse) => unknown;
+
+const fastifySend: FastifyAnswer = (reply, { status = 200, headers = {}, body = "" }) =>
+  reply
+    .code(status)
+    .headers(headers)
+    .send(typeof body === "string" ? body : Readable.from(body));
+
+/** A fetch-style response as payload. */
+const fastifyResponse: FastifyAnswer = (reply, { status = 200, headers = {}, body = "" }) => {
+  const stream = typeof body === "string" ? body : (Readable.toWeb(Readable.from(body)) as never);
+  return reply.send(new Response([204, 304].includes(status) ? null : stream, { status, headers }));
+};
+
+/** A response past Fastify. */
+const fastifyRaw: FastifyAnswer = (reply, response) => {
+  reply.hijack();
+  return explicit(reply.raw, response);
+};
+
+function fastify(answer: FastifyAnswer): Start {
+  return async ({ sessions, handle }) => {
+    const made = Fastify();
+    for (const one of sessions) await made.register(sessionPlugin, { sessions: one });
+    made.all("/*", async (request: FastifyRequest, reply) => {
+      const path = request.url;
+      await handle({ request, path, respond: (response) => answer(reply, response) });
+      return reply;
+    });
+    const url = await made.listen({ port: 0, host: "127.0.0.1" });
+    return {
+      url,
+      close: async () => {
+        made.server.closeAllConnections();
+        await made.close();
+      },
+    };
+  };
+}
+
+type HonoAnswer = (c: HonoContext, response: AdapterResponse) => Response;
+
+/** Headers by `c.header`, a body by `c.body`. */
+const honoBody: HonoAnswer = (c, { status = 200, headers = {}, body = "" }) => {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  c.status(status as 200);
+  if (typeof body === "string") return [204, 304].includes(status) ? c.body(null) : c.body(body);
+  return honoStream(c, async (writer) => {
+    for await (const text of body) await writer.write(text);
+  });
+};
+
+/** A response of the user's own, with immutable headers, as `fetch` gives them. */
+const honoImmutable: HonoAnswer = (_c, { status = 200, headers = {}, body = "" }) => {
+  const stream = typeof body === "string" ? body : (Readable.toWeb(Readable.from(body)) as never);
+  const made = new Response([204, 304].includes(status) ? null : stream, { status, headers });
+  Object.defineProperty(made.headers, "append", { value: refuse });
+  Object.defineProperty(made.headers, "set", { value: refuse });
+  return made;
+};
+
+function refuse(): never {
+  throw new TypeError("immutable");
+}
+
+function hono(answer: HonoAnswer): Start {
+  return ({ sessions, handle }) => {
+    const made = new Hono();
+    for (const one of sessions) made.use(honoMiddleware(one));
+    made.all("/*", async (c) => {
+      let answered: Response | undefined;
+      const respond = (response: AdapterResponse): void => {
+        answered = answer(c, response);
+      };
+      await handle({ request: c, path: c.req.path, respond });
+      return answered as unknown as Response;
+    });
+    return listen(createAdaptorServer({ fetch: made.fetch }) as never);
+  };
+}
+
 const connectStyle = (one: AdapterSetup["sessions"][number]): never =>
   sessionMiddleware(one) as never;
 const expressStyle = (one: AdapterSetup["sessions"][number]): never =>
@@ -144,6 +260,24 @@ const suites: Record<string, Start> = {
     explicit,
     (made) => (made as { handler: RequestListener }).handler,
   ),
+  "koa, ctx.body": koa(koaBody),
+  "koa, ctx.respond = false": koa(koaRaw),
+  "fastify, send": fastify(fastifySend),
+  "fastify, a Response": fastify(fastifyResponse),
+  "fastify, hijack": fastify(fastifyRaw),
+  "hono, c.body": hono(honoBody),
+  "hono, a Response": hono(honoImmutable),
 };
 
 for (const [name, start] of Object.entries(suites)) adapterSuite({ describe, it, start, name });
+
+const keys = [{ id: "k1", key: crypto.getRandomValues(new Uint8Array(32)) }];
+for (const name of ["node, writeHead", "node, implicit head", "web", "express 5"]) {
+  adapterSuite({
+    describe,
+    it,
+    start: suites[name] as Start,
+    name: `${name}, sessions in cookies`,
+    store: (records) => new CookieStore({ keys, revocations: records, chunks: 3 }),
+  });
+}

@@ -163,7 +163,10 @@ export function sqlTests(server: SqlServer): void {
       for await (const { key } of store.iterate(prefix)) found.push(key);
       assert.deepEqual(found.sort(), keys.map((key) => prefix + key).sort());
       const long = prefix + "é".repeat(200);
-      await assert.rejects(store.create(long, record()), refused("invalid-argument", /255/));
+      await assert.rejects(
+        async () => store.create(long, record()),
+        refused("invalid-argument", /255/),
+      );
       store.close();
     });
 
@@ -208,7 +211,7 @@ export function sqlTests(server: SqlServer): void {
       const keys = Array.from({ length: 1300 }, (_, i) => `${i % 10}:${named()}`);
       for (let at = 0; at < keys.length; at += 50) {
         await Promise.all(
-          keys.slice(at, at + 50).map((key, i) => {
+          keys.slice(at, at + 50).map(async (key, i) => {
             if (i === 7) return quiet.create(key, record());
             return quiet.create(key, i % 2 === 0 ? record(1) : record(hour, 1));
           }),
