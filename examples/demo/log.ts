@@ -5,9 +5,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 
-// For `import type { Store } from "scs-session"`; the demo runs without a build.
-import type { Store } from "../../src/store.ts";
-
 /** The engine's methods; each is one round trip. */
 export type Call = "load" | "create" | "update" | "touch" | "destroy";
 
@@ -64,8 +61,11 @@ export class RequestLog {
     };
   }
 
-  /** Around the engine: every call is noted with the request that it is made for. */
-  watch(store: Store): Store {
+  /**
+   * Around the engine: every call is noted with the request that it is made for. One that seals
+   * sessions into cookies has none of these methods, and makes no round trip.
+   */
+  watch<Engine extends object>(store: Engine): Engine {
     return new Proxy(store, {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name, target);

@@ -168,7 +168,7 @@ export function createRoutes(
     "/message": { POST: message },
     "/flash": { POST: flash },
     "/login": { POST: login },
-    "/race": { POST: race },
+    ...(about.keepsAll ? { "/race": { POST: race } } : {}),
     "/logout": { POST: logout },
     "/log": { GET: requests },
     "/put": { GET: put },

@@ -1,7 +1,12 @@
 /** What a browser keeps: the largest cookie, several of them, and none that is larger by a byte. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import { sessionHandler } from "../../src/adapters/web.ts";
+import { SessionManager } from "../../src/index.ts";
+import { CookieStore } from "../../src/stores/cookie.ts";
 import { patience } from "./chromium.ts";
 import { brief } from "./matrix.ts";
 import { serve, type Site } from "./site.ts";
@@ -91,5 +96,74 @@ export function sizeTests(running: () => Browser): void {
       );
       assert.deepEqual((await kept(beyond)).map(brief), beyond.map(brief), "not partitioned");
     });
+
+    for (const chunks of [1, 2, 3]) {
+      test(`the largest session of the cookie engine, with chunks: ${chunks}, comes back whole`, async (t) => {
+        const key = randomBytes(32);
+        const sessions = new SessionManager<{ text: string }>({
+          store: new CookieStore({ keys: [{ id: "a", key }], chunks, revocations: false }),
+          onEvent: () => {}, // looking for the largest one fails on purpose
+        });
+        const answer = sessionHandler(sessions, async (request) => {
+          const session = await sessions.load(request);
+          const { pathname, searchParams } = new URL(request.url);
+          if (pathname === "/set") {
+            session.set("text", "x".repeat(Number(searchParams.get("length"))));
+          }
+          return new Response(String(session.get("text")?.length ?? 0));
+        });
+        const fits = async (length: number): Promise<boolean> => {
+          const url = `https://app.example.test/set?length=${length}`;
+          return (await answer(new Request(url))).ok;
+        };
+        const largest = await boundary(fits);
+        assert.ok(largest > 2_500 * chunks, String(largest));
+
+        const host = await serve((request, response) => void reply(answer, request, response));
+        t.after(async () => {
+          await host.close();
+          await sessions.close();
+        });
+        await page.context().clearCookies();
+        const ask = async (path: string): Promise<string | undefined> =>
+          (await page.goto(host.at("app.example.test", path)))?.text();
+        assert.equal(await ask(`/set?length=${largest}`), String(largest));
+        const kept = await page.context().cookies();
+        assert.ok(kept.length >= chunks);
+        const sizes = kept.map((cookie) => cookie.name.length + cookie.value.length);
+        const most = Math.max(...sizes);
+        // The engine pads what it seals, so not every length can be had.
+        assert.ok(most <= limit && most > limit - 100, String(sizes));
+        assert.equal(await ask("/get"), String(largest));
+        assert.equal(await ask("/set?length=10"), "10");
+        assert.equal(await ask("/get"), "10");
+        assert.equal((await page.context().cookies()).length, kept.length - chunks + 1);
+      });
+    }
   });
+}
+
+/** The largest number for which it is true; it is true up to there and false beyond. */
+async function boundary(fits: (length: number) => Promise<boolean>): Promise<number> {
+  let [low, high] = [0, 1 << 15];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (await fits(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Answers a Node request with a fetch-style handler. */
+async function reply(
+  handler: (request: Request) => Promise<Response>,
+  { url, headers }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const cookie = headers.cookie === undefined ? {} : { cookie: headers.cookie };
+  const answer = await handler(new Request(`https://localhost${url ?? "/"}`, { headers: cookie }));
+  response.statusCode = answer.status;
+  response.setHeader("Cache-Control", "no-store");
+  response.setHeader("Set-Cookie", answer.headers.getSetCookie());
+  response.end(await answer.text());
 }

@@ -1,7 +1,8 @@
 /** What the demo shows of its inside: every request with its round trips and its cookie. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
-import { MemoryStore } from "../../src/stores/memory.ts";
+import { CookieStore } from "../../src/stores/cookie.ts";
 import { createApp } from "../../examples/demo/app.ts";
 import { listen } from "../../examples/demo/listen.ts";
 import { cookieOf, send, start, type Answer } from "./client.ts";
@@ -112,19 +113,35 @@ describe("demo, seen from inside", () => {
     assert.match(body, /of 2 min/);
   });
 
-  test("an engine that cannot keep every increment offers no race", async (t) => {
-    const store = new MemoryStore();
-    const abilities = { ...store.abilities, guarantees: ["G2"] as const };
-    Object.defineProperty(store, "abilities", { value: abilities });
-    const app = createApp("other", { store, development: true });
+  test("sessions in cookies: no round trip, a cookie with every change, and no race", async (t) => {
+    const store = new CookieStore({
+      keys: [{ id: "a", key: randomBytes(32) }],
+      revocations: false,
+    });
+    const app = createApp("cookies", { store, development: true });
     const server = await listen(0, app.listener);
     t.after(async () => {
       await server.close();
       await app.sessions.close();
     });
-    const cookie = cookieOf(await send(server.port, "POST", "/start", { form: {} }));
-    const { body } = await send(server.port, "GET", "/", { cookie });
-    assert.doesNotMatch(body, /action="\/race"/);
+    const jar = new Map<string, string>();
+    const ask = async (method: string, path: string): Promise<Answer> => {
+      const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
+      const form = method === "POST" ? { form: {} } : {};
+      const answer = await send(server.port, method, path, { cookie, ...form });
+      for (const line of answer.headers["set-cookie"] ?? []) {
+        const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+        jar.set(name, value);
+      }
+      return answer;
+    };
+    await ask("POST", "/start");
+    await ask("POST", "/flash");
+    const { body } = await ask("GET", "/");
+    assert.match(body, /read and removed in one go/);
+    assert.equal(rows(body)[1], "POST /flash 303 no round trip Set-Cookie");
     assert.match(body, /action="\/flash"/);
+    assert.doesNotMatch(body, /action="\/race"/, "concurrent changes overwrite each other there");
+    assert.equal((await ask("POST", "/race")).status, 404);
   });
 });
