@@ -104,10 +104,10 @@ export class Sealer {
   seal(kind: Kind, count: number, plain: Uint8Array): string | Promise<string> {
     const { first } = this.#ring;
     const fresh = nonce();
-    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count));
+    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count), nonceLength);
     return sealed instanceof Uint8Array
-      ? join(fresh, sealed)
-      : sealed.then((bytes) => join(fresh, bytes));
+      ? textOf(fresh, sealed)
+      : sealed.then((bytes) => textOf(fresh, bytes));
   }
 
   /** The plaintext; `false` when it is not authentic, undefined when the text is not of our form. */
@@ -130,20 +130,18 @@ export class Sealer {
 
   #bind(kind: Kind, keyId: string, count: number): Uint8Array {
     const name = `${kind}\0${keyId}\0${count}`;
-    let bytes = this.#additional.get(name);
-    if (bytes === undefined) {
-      bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
-      this.#additional.set(name, bytes);
-    }
+    const known = this.#additional.get(name);
+    if (known !== undefined) return known;
+    const bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
+    this.#additional.set(name, bytes);
     return bytes;
   }
 }
 
-function join(first: Uint8Array, rest: Uint8Array): string {
-  const bytes = new Uint8Array(first.length + rest.length);
-  bytes.set(first);
-  bytes.set(rest, first.length);
-  return toText(bytes);
+/** `sealed` has room in front. */
+function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
+  sealed.set(fresh);
+  return toText(sealed);
 }
 
 /** The plaintext of a data cookie. */
@@ -195,11 +193,15 @@ export function decodeStamp(bytes: Uint8Array): { id: string; idle: number } | u
 const lastTime = 2 ** 48 - 1;
 
 function writeTime(bytes: Uint8Array, at: number, time: number): void {
-  let rest = Math.min(Math.max(0, Math.ceil(time)), lastTime);
-  for (let i = at + 5; i >= at; i--) {
-    bytes[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
+  const whole = Math.min(Math.max(0, Math.ceil(time)), lastTime);
+  const high = Math.floor(whole / 2 ** 32);
+  bytes[at] = high >> 8;
+  bytes[at + 1] = high;
+  // Bit operations take the low 32 bits.
+  bytes[at + 2] = whole >>> 24;
+  bytes[at + 3] = whole >>> 16;
+  bytes[at + 4] = whole >>> 8;
+  bytes[at + 5] = whole;
 }
 
 function readTime(bytes: Uint8Array, at: number): number {
