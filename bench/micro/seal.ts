@@ -97,8 +97,8 @@ async function engine(bytes: Uint8Array): Promise<Case> {
     seal: () => jar.seal(request, none),
     open: () => jar.open(value, none),
     check: async () => {
-      const opened = await jar.open(value, none);
-      same("the engine", [...((opened?.record as SealedRecord).content as Uint8Array)], [...bytes]);
+      const opened = (await jar.open(value, none)) as { readonly record: SealedRecord };
+      same("the engine", [...(opened.record.content as Uint8Array)], [...bytes]);
     },
   };
 }
