@@ -20,8 +20,9 @@ import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
 const format = "v1";
-/** Sealed lengths are multiples of this many bytes, which are 64 characters. */
+/** Sealed lengths are multiples of this many bytes, which are 64 characters, as far as there is room. */
 const bucket = 48;
+const bucketText = 64;
 const overhead = nonceLength + tagLength;
 const headLength = 44;
 const stampLength = 24;
@@ -62,13 +63,10 @@ export function prefixOf(keyId: string, count: number): string {
   return count === 1 ? `${format}.${keyId}.` : `${format}.${keyId}.${count}.`;
 }
 
-/** The characters of the text for this many bytes of data. */
-export function textLength(dataLength: number): number {
-  return (sealedLength(headLength + dataLength) / 3) * 4;
-}
-
-function sealedLength(plainLength: number): number {
-  return Math.ceil((plainLength + overhead) / bucket) * bucket;
+/** The characters of the text for this many bytes of data: with padding, and at least. */
+export function textLength(dataLength: number): { padded: number; least: number } {
+  const bytes = headLength + dataLength + overhead;
+  return { padded: Math.ceil(bytes / bucket) * bucketText, least: Math.ceil(bytes / 3) * 4 };
 }
 
 // A call for 24 random bytes costs ten times what slicing them off a block costs.
@@ -117,8 +115,8 @@ export class Sealer {
     count: number,
     text: string,
   ): Uint8Array | false | undefined | Promise<Uint8Array | false> {
-    const bytes = text.length % 64 === 0 ? fromText(text) : undefined;
-    if (bytes === undefined) return undefined;
+    const bytes = fromText(text);
+    if (bytes === undefined || bytes.length < overhead) return undefined;
     const opened = key.cipher.open(
       bytes.subarray(0, nonceLength),
       bytes.subarray(nonceLength),
@@ -144,10 +142,10 @@ function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
   return toText(sealed);
 }
 
-/** The plaintext of a data cookie. */
-export function encodeData(plain: Plain): Uint8Array {
+/** The plaintext of a data cookie whose text has `length` characters. */
+export function encodeData(plain: Plain, length: number): Uint8Array {
   const { data } = plain;
-  const bytes = new Uint8Array(sealedLength(headLength + data.length) - overhead);
+  const bytes = new Uint8Array((length / 4) * 3 - overhead);
   bytes[0] = data.length >> 8;
   bytes[1] = data.length;
   writeId(bytes, 2, plain.id);
@@ -177,7 +175,7 @@ export function decodeData(bytes: Uint8Array): Plain | undefined {
 
 /** The plaintext of a stamp. */
 export function encodeStamp(id: string, idle: number): Uint8Array {
-  const bytes = new Uint8Array(sealedLength(stampLength) - overhead);
+  const bytes = new Uint8Array(2 * bucket - overhead);
   writeId(bytes, 0, id);
   writeTime(bytes, idLength, idle);
   return bytes;
