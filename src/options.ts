@@ -240,6 +240,11 @@ export function settle(options: Options): Settings {
         "transport { header } does not fit a store that keeps sessions in cookies: leave it out",
       );
     }
+    if (attributes.partitioned && store.chunks > 2) {
+      refuse(
+        "cookie.partitioned does not fit a store with chunks 3: browsers keep 10 240 bytes of partitioned cookies per site; give it chunks 2",
+      );
+    }
     if (given.sealer !== undefined) {
       refuse("sealer has no effect with a store that seals sessions into cookies: leave it out");
     }

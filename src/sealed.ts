@@ -123,6 +123,8 @@ export interface SealedStore {
   /** Tells it from a `Store`. */
   readonly sealed: true;
   readonly abilities: Abilities;
+  /** How many cookies of 4096 bytes a session may take. */
+  readonly chunks: number;
   /** For one manager. `warn` is called at most once, with what this configuration does not enforce. */
   bind(cookie: string, manager: string, warn: (message: string) => void): Jar;
   /** Resolves when the engine can serve. */

@@ -131,23 +131,29 @@ export class CookieJar implements Jar {
       deadline,
       idle: latest === 0 ? undefined : Math.min(latest, deadline),
     };
-    const count = this.#count(data.length);
-    return soon(this.#sealer.seal("data", count, encodeData({ id, ...at, data })), (text) => ({
-      record: recordOf(id, data, at, now),
-      cookies: [...this.#pieces(text, count), ...this.#stale(cookies, count, from?.id !== id)],
-    }));
+    const { count, length } = this.#fit(data.length);
+    return soon(
+      this.#sealer.seal("data", count, encodeData({ id, ...at, data }, length)),
+      (text) => ({
+        record: recordOf(id, data, at, now),
+        cookies: [...this.#pieces(text, count), ...this.#stale(cookies, count, from?.id !== id)],
+      }),
+    );
   }
 
-  /** How many cookies it takes. */
-  #count(dataLength: number): number {
-    const length = textLength(dataLength);
+  /** How many cookies it takes, and how many characters of text: padded, as far as there is room. */
+  #fit(dataLength: number): { count: number; length: number } {
+    const { padded, least } = textLength(dataLength);
     for (let count = 1; count <= this.#chunks; count++) {
-      if (length <= this.#room(count)) return count;
+      const room = this.#room(count);
+      if (least <= room) return { count, length: Math.min(padded, room - (room % 4)) };
     }
-    const { name, whole } = { name: this.#name.length, whole: this.#room(this.#chunks) };
+    const one = this.#chunks === 1;
     throw new SessionError(
       "too-large",
-      `The session's ${dataLength} bytes take ${length} characters once sealed, and ${whole} fit into ${this.#chunks === 1 ? "its cookie" : `its ${this.#chunks} cookies`}: browsers keep ${cookieLimit} bytes of name (${name}) and value. Store less${this.#chunks < 2 ? ", allow chunks" : ""}, or use a server-side engine`,
+      `The session's ${dataLength} bytes take ${least} characters once sealed, and ${this.#room(this.#chunks)} fit into ` +
+        `its ${one ? "cookie" : `${this.#chunks} cookies`}: browsers keep ${cookieLimit} bytes of name (${this.#name.length}) and value. ` +
+        `Store less${one ? ", allow chunks" : ""}, or use a server-side engine`,
     );
   }
 

@@ -37,8 +37,12 @@ export interface Ring {
 
 const idShape = /^[A-Za-z0-9_-]{1,32}$/;
 const mostKeys = 32;
-/** Estimated bits below which a secret is refused; the real entropy of random ones is far higher. */
-const leastBits = 96;
+/**
+ * What random keys never fall below, 16 bytes in hex included: estimated bits, and different pairs of
+ * neighbours (they have 29 of 31, give or take one).
+ */
+const leastBits = 80;
+const leastPairs = 20;
 const encoder = new TextEncoder();
 
 /** Secrets that stand in other projects' documentation. */
@@ -96,8 +100,8 @@ function materialOf(key: unknown, id: string): { bytes: Uint8Array; stretch: boo
     if (bytes.length < keyLength) {
       refuse(`The secret of key ${id} has ${bytes.length} bytes; it needs 32 or more: ${advice}`);
     }
-    const bits = textBits(key);
-    if (bits < leastBits || published.test(key)) {
+    const symbols = Array.from(key, (char) => char.codePointAt(0) ?? 0);
+    if (isGuessable(symbols) || published.test(key)) {
       refuse(`The secret of key ${id} is too easy to guess (not random): ${advice}`);
     }
     return { bytes, stretch: true };
@@ -114,12 +118,14 @@ function materialOf(key: unknown, id: string): { bytes: Uint8Array; stretch: boo
     // Once in 2^45 for random bytes.
     refuse(`The key ${id} is text in 32 bytes: give it as a string, which is stretched`);
   }
-  if (bits(bytes) < leastBits) refuse(`The key ${id} is not random: ${advice}`);
+  if (isGuessable(bytes)) refuse(`The key ${id} is not random: ${advice}`);
   return { bytes, stretch: bytes.length > keyLength };
 }
 
-function textBits(text: string): number {
-  return bits(Array.from(text, (char) => char.codePointAt(0) ?? 0));
+function isGuessable(symbols: ArrayLike<number>): boolean {
+  const all = Array.from(symbols);
+  const pairs = new Set(all.slice(1).map((symbol, i) => `${all[i] ?? 0} ${symbol}`));
+  return bits(all) < leastBits || pairs.size < leastPairs;
 }
 
 /**
@@ -127,8 +133,7 @@ function textBits(text: string): number {
  * Shannon's entropy of the symbols, or of the steps between them, whichever is less. Random keys are
  * far above the limit; `aaaa`, `12345678`, a repeated word and 0, 1, 2, 3 are below it.
  */
-function bits(symbols: ArrayLike<number>): number {
-  const all = Array.from(symbols);
+function bits(all: readonly number[]): number {
   const unit = all.slice(0, periodOf(all));
   const steps = unit.slice(1).map((symbol, i) => symbol - (unit[i] ?? 0));
   return unit.length * Math.min(entropy(unit), steps.length === 0 ? 0 : entropy(steps));

@@ -20,8 +20,9 @@ import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
 const format = "v1";
-/** Sealed lengths are multiples of this many bytes, which are 64 characters. */
+/** Sealed lengths are multiples of this many bytes, which are 64 characters, as far as there is room. */
 const bucket = 48;
+const bucketText = 64;
 const overhead = nonceLength + tagLength;
 const headLength = 44;
 const stampLength = 24;
@@ -62,13 +63,10 @@ export function prefixOf(keyId: string, count: number): string {
   return count === 1 ? `${format}.${keyId}.` : `${format}.${keyId}.${count}.`;
 }
 
-/** The characters of the text for this many bytes of data. */
-export function textLength(dataLength: number): number {
-  return (sealedLength(headLength + dataLength) / 3) * 4;
-}
-
-function sealedLength(plainLength: number): number {
-  return Math.ceil((plainLength + overhead) / bucket) * bucket;
+/** The characters of the text for this many bytes of data: with padding, and at least. */
+export function textLength(dataLength: number): { padded: number; least: number } {
+  const bytes = headLength + dataLength + overhead;
+  return { padded: Math.ceil(bytes / bucket) * bucketText, least: Math.ceil(bytes / 3) * 4 };
 }
 
 // A call for 24 random bytes costs ten times what slicing them off a block costs.
@@ -104,10 +102,10 @@ export class Sealer {
   seal(kind: Kind, count: number, plain: Uint8Array): string | Promise<string> {
     const { first } = this.#ring;
     const fresh = nonce();
-    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count));
+    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count), nonceLength);
     return sealed instanceof Uint8Array
-      ? join(fresh, sealed)
-      : sealed.then((bytes) => join(fresh, bytes));
+      ? textOf(fresh, sealed)
+      : sealed.then((bytes) => textOf(fresh, bytes));
   }
 
   /** The plaintext; `false` when it is not authentic, undefined when the text is not of our form. */
@@ -117,8 +115,8 @@ export class Sealer {
     count: number,
     text: string,
   ): Uint8Array | false | undefined | Promise<Uint8Array | false> {
-    const bytes = text.length % 64 === 0 ? fromText(text) : undefined;
-    if (bytes === undefined) return undefined;
+    const bytes = fromText(text);
+    if (bytes === undefined || bytes.length < overhead) return undefined;
     const opened = key.cipher.open(
       bytes.subarray(0, nonceLength),
       bytes.subarray(nonceLength),
@@ -130,26 +128,24 @@ export class Sealer {
 
   #bind(kind: Kind, keyId: string, count: number): Uint8Array {
     const name = `${kind}\0${keyId}\0${count}`;
-    let bytes = this.#additional.get(name);
-    if (bytes === undefined) {
-      bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
-      this.#additional.set(name, bytes);
-    }
+    const known = this.#additional.get(name);
+    if (known !== undefined) return known;
+    const bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
+    this.#additional.set(name, bytes);
     return bytes;
   }
 }
 
-function join(first: Uint8Array, rest: Uint8Array): string {
-  const bytes = new Uint8Array(first.length + rest.length);
-  bytes.set(first);
-  bytes.set(rest, first.length);
-  return toText(bytes);
+/** `sealed` has room in front. */
+function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
+  sealed.set(fresh);
+  return toText(sealed);
 }
 
-/** The plaintext of a data cookie. */
-export function encodeData(plain: Plain): Uint8Array {
+/** The plaintext of a data cookie whose text has `length` characters. */
+export function encodeData(plain: Plain, length: number): Uint8Array {
   const { data } = plain;
-  const bytes = new Uint8Array(sealedLength(headLength + data.length) - overhead);
+  const bytes = new Uint8Array((length / 4) * 3 - overhead);
   bytes[0] = data.length >> 8;
   bytes[1] = data.length;
   writeId(bytes, 2, plain.id);
@@ -179,7 +175,7 @@ export function decodeData(bytes: Uint8Array): Plain | undefined {
 
 /** The plaintext of a stamp. */
 export function encodeStamp(id: string, idle: number): Uint8Array {
-  const bytes = new Uint8Array(sealedLength(stampLength) - overhead);
+  const bytes = new Uint8Array(2 * bucket - overhead);
   writeId(bytes, 0, id);
   writeTime(bytes, idLength, idle);
   return bytes;
@@ -195,11 +191,15 @@ export function decodeStamp(bytes: Uint8Array): { id: string; idle: number } | u
 const lastTime = 2 ** 48 - 1;
 
 function writeTime(bytes: Uint8Array, at: number, time: number): void {
-  let rest = Math.min(Math.max(0, Math.ceil(time)), lastTime);
-  for (let i = at + 5; i >= at; i--) {
-    bytes[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
+  const whole = Math.min(Math.max(0, Math.ceil(time)), lastTime);
+  const high = Math.floor(whole / 2 ** 32);
+  bytes[at] = high >> 8;
+  bytes[at + 1] = high;
+  // Bit operations take the low 32 bits.
+  bytes[at + 2] = whole >>> 24;
+  bytes[at + 3] = whole >>> 16;
+  bytes[at + 4] = whole >>> 8;
+  bytes[at + 5] = whole;
 }
 
 function readTime(bytes: Uint8Array, at: number): number {

@@ -33,7 +33,8 @@ export interface CookieStoreOptions {
   readonly user?: UserOf | undefined;
   /**
    * How many cookies of 4096 bytes one session may take: 1 to 3, default 1. Servers and proxies limit all
-   * headers together (Node 16 KB, nginx 8 KB), so two is what reaches most of them.
+   * headers together (Node 16 KB, nginx 8 KB), so two is what reaches most of them. Three are
+   * refused for a `partitioned` cookie: browsers keep 10 240 bytes of those per site in all.
    */
   readonly chunks?: number | undefined;
   /** The engine's clock, in milliseconds. Default `Date.now`. */
@@ -73,7 +74,7 @@ export class CookieStore implements SealedStore {
   readonly sealed = true;
   readonly abilities: CookieAbilities;
   readonly #ring: Ring;
-  readonly #chunks: number;
+  readonly chunks: number;
   readonly #clock: () => number;
   readonly #revocations: Store | undefined;
   readonly #user: UserOf | undefined;
@@ -95,7 +96,7 @@ export class CookieStore implements SealedStore {
       refuse("revocations must be a server-side engine, such as a RedisStore");
     }
     this.#ring = ringOf(keys, native ?? web);
-    this.#chunks = chunks;
+    this.chunks = chunks;
     this.#clock = clock;
     this.#user = user;
     this.#acknowledged = revocations === false;
@@ -120,7 +121,7 @@ export class CookieStore implements SealedStore {
         "The cookie engine has no revocations: a copied cookie keeps working after logout and renewal, until its deadline. Give it a server-side engine, or revocations: false if you accept that",
       );
     }
-    return new CookieJar(this.#ring, cookie, manager, this.#chunks, this.#clock, revocations);
+    return new CookieJar(this.#ring, cookie, manager, this.chunks, this.#clock, revocations);
   }
 
   /**

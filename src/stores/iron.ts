@@ -98,6 +98,10 @@ export class IronStore implements SealedStore {
     return this.#inner.abilities;
   }
 
+  get chunks(): number {
+    return this.#inner.chunks;
+  }
+
   bind(cookie: string, manager: string, warn: (message: string) => void): Jar {
     if (cookie === this.#reader.cookieName) {
       refuse(`cookieName is ${cookie}, the name of the new cookie: give that another name`);

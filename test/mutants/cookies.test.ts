@@ -108,8 +108,8 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "what does not fit is cut": {
     file: "stores/cookie-jar.ts",
-    from: "if (length <= this.#room(count)) return count;",
-    to: "if (length >= 0) return count;",
+    from: "if (least <= room) return",
+    to: "if (least >= 0) return",
     finders: ["G6: a change that does not fit is no success"],
   },
   "a renewal keeps the id": {
