@@ -118,6 +118,13 @@ describe("nginx", () => {
           proxy_cache_valid 200 10m;
           add_header X-Cache $upstream_cache_status;
         }
+        location /unvarying/ {
+          proxy_pass http://app/;
+          proxy_cache pages;
+          proxy_cache_key $uri;
+          proxy_cache_valid 200 10m;
+          proxy_ignore_headers Vary;
+        }
         location /ignoring/ {
           proxy_pass http://app/;
           proxy_cache pages;
@@ -285,6 +292,13 @@ describe("nginx", () => {
           assert.equal(body.split(" ")[0], user, `${path} for ${user}`);
           if (cookie !== undefined) assert.deepEqual(cookies, []);
         }
+      }
+    });
+
+    it("that was told to ignore Vary still keeps nothing of a session", async () => {
+      for (const user of ["ada", "bob"]) {
+        const cookie = await login("/unvarying", user);
+        assert.equal((await ask("/unvarying/page", cookie)).body, `${user} 0`);
       }
     });
 

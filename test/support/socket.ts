@@ -87,7 +87,7 @@ function reader(socket: Duplex, head: Buffer): ClientSocket {
     while (buffer.length >= 2 && buffer.length >= 2 + (buffer[1] ?? 0)) {
       const length = buffer[1] ?? 0;
       const body = buffer.subarray(2, 2 + length);
-      if (buffer[0] === 0x88) deliver(`closed ${body.readUInt16BE(0)} ${body.subarray(2)}`);
+      if (buffer[0] === 0x88) deliver(`closed ${body.readUInt16BE(0)} ${body.toString("utf8", 2)}`);
       else deliver(body.toString());
       buffer = buffer.subarray(2 + length);
     }
