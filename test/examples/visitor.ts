@@ -6,6 +6,8 @@ import { browser, type Browser } from "../docs/browser.ts";
 /** How the site is used, where it is not by plain posts. */
 export interface Ways {
   show(visitor: Browser): Promise<string>;
+  /** False where the framework lets no session touch the page's headers. */
+  readonly varies?: false;
   /** Posts, and gives the status. */
   post(visitor: Browser, path: string): Promise<number>;
 }
@@ -29,7 +31,9 @@ export async function visit(url: string, ways: Ways = plain): Promise<void> {
 
   const first = await visitor.get("/");
   assert.equal(first.headers.getSetCookie().length, 0, "a look sets no cookie");
-  assert.match(first.headers.get("vary") ?? "", /\bCookie\b/i, "Vary: Cookie");
+  if (ways.varies !== false) {
+    assert.match(first.headers.get("vary") ?? "", /\bCookie\b/i, "Vary: Cookie");
+  }
   await first.text();
   assert.equal(await ways.show(visitor), "nobody 0");
 
@@ -61,4 +65,17 @@ export async function visit(url: string, ways: Ways = plain): Promise<void> {
   assert.equal(visitor.cookies.get(name), undefined, "logout clears the cookie");
   stranger.cookies.set(name, last);
   assert.equal(await ways.show(stranger), "nobody 0", "and ends the session");
+}
+
+/** What a browser without scripts sends for the form with this id: its hidden fields. */
+export function formOf(page: string, id: string): FormData {
+  const form = new RegExp(`<form id="${id}"[^>]*>(.*?)</form>`, "s").exec(page)?.[1];
+  assert.ok(form !== undefined, `a form ${id} in ${page}`);
+  const data = new FormData();
+  for (const [input] of form.matchAll(/<input [^>]*>/g)) {
+    const attribute = (name: string): string =>
+      new RegExp(`${name}="([^"]*)"`).exec(input)?.[1] ?? "";
+    data.set(attribute("name").replaceAll("&quot;", '"'), attribute("value"));
+  }
+  return data;
 }
