@@ -112,7 +112,9 @@ export function nextSessions<D extends object>(
 /** `redirect()`, `notFound()` and the like are throws with a digest of Next's. */
 function leaves(error: unknown): boolean {
   const { digest } = (error ?? {}) as { digest?: unknown };
-  return typeof digest === "string" && /^NEXT_(?:REDIRECT|HTTP_ERROR_FALLBACK|NOT_FOUND)/.test(digest);
+  return (
+    typeof digest === "string" && /^NEXT_(?:REDIRECT|HTTP_ERROR_FALLBACK|NOT_FOUND)/.test(digest)
+  );
 }
 
 /** A Set-Cookie that we wrote, as `cookies().set` wants it. */
