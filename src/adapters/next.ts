@@ -88,22 +88,25 @@ export function nextSessions<D extends object>(
       async (...args) => {
         const { request, carrier } = await attach(false);
         const session = await sessions.load(request);
-        const send = async (): Promise<void> => {
-          const lines = carrier.headers().getSetCookie();
-          if (lines.length === 0) return;
-          const jar = await cookies();
-          for (const line of lines) jar.set(parsed(line));
+        const finish = async (status: number): Promise<void> => {
+          try {
+            await carrier.finish(status);
+          } finally {
+            // A cookie that the function's own commit made is sent even when this one fails.
+            const lines = carrier.headers().getSetCookie();
+            const jar = lines.length === 0 ? undefined : await cookies();
+            for (const line of lines) jar?.set(parsed(line));
+          }
         };
         let result: Awaited<ReturnType<typeof work>>;
         try {
           result = await sessions.enter(request, () => work(session, ...args));
         } catch (error) {
           // A failed commit is what the caller gets to see, in place of a redirect too.
-          await carrier.finish(leaves(error) ? 200 : 500).finally(send);
+          await finish(leaves(error) ? 200 : 500);
           throw error;
         }
-        // A cookie that the function's own commit made is sent even when this one fails.
-        await carrier.finish(200).finally(send);
+        await finish(200);
         return result;
       },
   };

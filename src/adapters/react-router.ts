@@ -15,8 +15,8 @@ export interface RouterSession<D extends object> {
   /** A copy of all values. */
   readonly data: Partial<D>;
   has(name: keyof D & string): boolean;
-  /** The value; one given to `flash` is removed by it. */
-  get<K extends keyof D & string>(name: K): D[K] | undefined;
+  /** The value; one given to `flash` is removed by it. (React Router's own words for `D[K]`.) */
+  get<K extends keyof D & string>(name: K): (K extends keyof D ? D[K] : undefined) | undefined;
   set<K extends keyof D & string>(name: K, value: D[K]): void;
   /** Sets a value that the next `get` removes. */
   flash<K extends keyof D & string>(name: K, value: D[K]): void;
@@ -115,9 +115,9 @@ function facade<D extends object>(live: Session<D>): RouterSession<D> {
       return Object.fromEntries(live.keys().map((key) => [key, live.get(key)])) as Partial<D>;
     },
     has: (name) => live.has(name) || live.has(flashed(name)),
-    get<K extends keyof D & string>(name: K): D[K] | undefined {
+    get<K extends keyof D & string>(name: K) {
       const value = live.has(name) ? live.get(name) : live.pop(flashed(name));
-      return value as D[K] | undefined;
+      return value as (K extends keyof D ? D[K] : undefined) | undefined;
     },
     set: (name, value) => live.set(name, value as Value<D, typeof name>),
     flash: (name, value) => live.set(flashed(name), value as unknown as Value<D, Key<D>>),

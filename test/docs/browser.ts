@@ -35,6 +35,7 @@ export function browser(app: App, origin: string = "http://localhost"): Browser 
     const response = await app(request);
     for (const line of response.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (name === "") continue; // RFC 6265bis section 5.7: neither name nor value, ignored
       if (/; Max-Age=0(;|$)/.test(line)) cookies.delete(name);
       else cookies.set(name, value);
     }

@@ -66,7 +66,9 @@ export async function serving(
   more: NodeJS.ProcessEnv = {},
 ): Promise<void> {
   const port = await freePort();
-  const env = { ...environment(), HOST: "127.0.0.1", ...more, PORT: String(port) };
+  const url = `http://127.0.0.1:${port}`;
+  const place = { HOST: "127.0.0.1", PORT: String(port) };
+  const env = { ...environment(), ...place, ...more };
   const program = file === "node" ? process.execPath : join(folder, file);
   const child = spawn(program, args, { cwd: folder, env, detached: true, stdio: "pipe" });
   let output = "";
@@ -74,7 +76,6 @@ export async function serving(
     stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   }
   try {
-    const url = `http://127.0.0.1:${port}`;
     await answers(url, child, () => output);
     await use(url);
   } catch (error) {

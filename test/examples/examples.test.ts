@@ -1,5 +1,7 @@
 // The examples of docs/adapters whose frameworks are not installed with this repository.
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { browser } from "../docs/browser.ts";
 import { example, serving } from "./example.ts";
 import { formOf, visit, type Ways } from "./visitor.ts";
 
@@ -21,6 +23,35 @@ const next: Ways = {
   },
 };
 
+/** One page, whose form says what to do. */
+const router: Ways = {
+  show: next.show,
+  post: async (visitor, path) => {
+    const response = await visitor.post("/?index", { intent: path.slice(1) });
+    await response.text();
+    return response.status;
+  },
+};
+
+/** A form's post must come from the page's own origin, says the framework. */
+const sameOrigin = (to: (path: string) => string): Ways => ({
+  show: next.show,
+  post: async (visitor, path) => {
+    const origin = new URL((await visitor.get("/")).url).origin;
+    const response = await visitor.post(
+      to(path),
+      {},
+      {
+        origin,
+        // As a proxy would: SvelteKit's server takes everything for HTTPS unless told otherwise.
+        "x-forwarded-proto": "http",
+      },
+    );
+    await response.text();
+    return response.status;
+  },
+});
+
 if (!full) {
   console.log("The examples of heavy frameworks run with SCS_FULL=1 (npm run test:full)");
 } else {
@@ -41,7 +72,56 @@ if (!full) {
       const env = { NEXT_TELEMETRY_DISABLED: "1" };
       await folder.run("node_modules/next/dist/bin/next", "build");
       const start = ["node", "node_modules/next/dist/bin/next", "start"];
-      await serving(folder, start, (url) => visit(url, next), env);
+      const use = async (url: string): Promise<void> => {
+        await visit(url, next);
+        // Route handlers are fetch-style; the proxy reads, in the same process.
+        const visitor = browser((request) => fetch(request), url);
+        for (const visits of [1, 2]) {
+          assert.deepEqual(await (await visitor.post("/api/visits")).json(), { visits });
+        }
+        assert.deepEqual(await (await visitor.get("/api/visits")).json(), { visits: 2 });
+        assert.equal((await visitor.get("/private")).status, 307);
+        assert.equal((await visitor.get("/private")).headers.get("location"), "/");
+        assert.equal(await next.show(visitor), "nobody 2");
+        await next.post(visitor, "/login");
+        assert.equal((await visitor.get("/private")).status, 200);
+      };
+      await serving(folder, start, use, env);
+    });
+
+    it("React Router, as middleware and as its SessionStorage", async () => {
+      const folder = await example("react-router");
+      await folder.run("node_modules/typescript/bin/tsc", "-p", "tsconfig.json");
+      await folder.run("node_modules/.bin/react-router", "build");
+      const start = ["node", "node_modules/.bin/react-router-serve", "build/server/index.js"];
+      await serving(
+        folder,
+        start,
+        async (url) => {
+          await visit(url, router);
+          const visitor = browser((request) => fetch(request), url);
+          for (const visits of ["1", "2", "3"]) {
+            assert.equal(await (await visitor.get("/storage")).text(), visits);
+            assert.equal(visitor.cookies.size, 1);
+          }
+        },
+        { NODE_ENV: "production" },
+      );
+    });
+
+    it("SvelteKit", async () => {
+      const folder = await example("sveltekit");
+      await folder.run("node_modules/.bin/vite", "build");
+      const ways = sameOrigin((path) => `/?${path}`);
+      const proxied = { PROTOCOL_HEADER: "x-forwarded-proto" };
+      await serving(folder, ["node", "build/index.js"], (url) => visit(url, ways), proxied);
+    });
+
+    it("Astro", async () => {
+      const folder = await example("astro");
+      await folder.run("node_modules/.bin/astro", "build");
+      const ways = sameOrigin((path) => path);
+      await serving(folder, ["node", "build/server/entry.mjs"], (url) => visit(url, ways));
     });
 
     it("NestJS on Express and on Fastify", async () => {
