@@ -1,9 +1,8 @@
 /** Fastify 5. Structural: nothing is imported from Fastify or its types. */
 /// <reference types="node" preserve="true" />
-import type { Participant } from "../carrier.ts";
-import type { SessionManager } from "../manager.ts";
+import type { Carrier, Participant } from "../carrier.ts";
 import { slot } from "../slot.ts";
-import { NodeCarrier, type NodeRequest, type NodeResponse } from "./node-carrier.ts";
+import { type Manager, NodeCarrier, type NodeRequest, type NodeResponse } from "./node-carrier.ts";
 import { statusFor } from "./page.ts";
 
 /** What is used of Fastify's request. */
@@ -26,9 +25,18 @@ export interface FastifyInstance {
   addHook(name: "onRequest" | "onSend", hook: never): unknown;
 }
 
+/**
+ * Any `SessionManager`. Not generic in its data: what `register` infers for a type parameter depends
+ * on whose `register` it is, and NestJS's infers too little.
+ */
+export interface AnySessionManager extends Manager {
+  attach(request: object, carrier: Carrier, ...aliases: readonly object[]): boolean;
+  enter<R>(request: object, work: () => R): R;
+}
+
 /** Options of `sessionPlugin`. */
-export interface SessionPluginOptions<D extends object> {
-  readonly sessions: SessionManager<D>;
+export interface SessionPluginOptions {
+  readonly sessions: AnySessionManager;
 }
 
 type Done = (error?: Error | null, payload?: unknown) => void;
@@ -60,9 +68,9 @@ type Done = (error?: Error | null, payload?: unknown) => void;
  * });
  * ```
  */
-export function sessionPlugin<D extends object>(
+export function sessionPlugin(
   instance: FastifyInstance,
-  options: SessionPluginOptions<D>,
+  options: SessionPluginOptions,
   done: (error?: Error) => void,
 ): void {
   const { sessions } = options;
@@ -123,11 +131,7 @@ class FastifyCarrier extends NodeCarrier {
   readonly #reply: FastifyReply;
   #headers: Record<string, unknown> | undefined;
 
-  constructor(
-    request: NodeRequest,
-    reply: FastifyReply,
-    manager: ConstructorParameters<typeof NodeCarrier>[2],
-  ) {
+  constructor(request: NodeRequest, reply: FastifyReply, manager: Manager) {
     super(request, reply.raw, manager, undefined);
     this.#reply = reply;
   }
