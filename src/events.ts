@@ -1,3 +1,5 @@
+import type { Guarantee } from "./store.ts";
+
 /** What happened, as data: hand it to any logger. Holds the session's public id, never a token. */
 export type SessionEvent = {
   /** The logger method to call: `logger[event.level](event, event.message)`. */
@@ -14,6 +16,8 @@ export type SessionEvent = {
   | { readonly type: "duplicate-cookie"; readonly count: number; readonly accepted: boolean }
   /** A stored record does not hold what was written; it was treated as no session. */
   | { readonly type: "damaged-record"; readonly id: string; readonly reason: string }
+  /** Once, at the start: the engine does not promise these guarantees. */
+  | { readonly type: "missing-guarantees"; readonly missing: readonly Guarantee[] }
   /** The engine failed or timed out in `operation`. */
   | { readonly type: "store-failed"; readonly operation: string; readonly error: unknown }
   /** An idle touch failed; the request went on. */

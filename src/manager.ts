@@ -7,6 +7,7 @@ import { isSuperseded, timesOf, touchDue } from "./expiry.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { type Found, RequestSession, Shared } from "./request.ts";
 import { open } from "./sealing.ts";
+import { missingEvent } from "./missing.ts";
 import { LiveSession, type Origin } from "./live.ts";
 import type { Session, TokenSession } from "./session.ts";
 import { type Slot, slot } from "./slot.ts";
@@ -70,6 +71,9 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       report,
     });
     this.#shared = new Shared(settings, timeouts, writer, report);
+    const missing = missingEvent(settings.store.abilities);
+    // Later: a handler of events may use the manager, which its caller does not have yet.
+    if (missing !== undefined) queueMicrotask(() => this.report(missing));
   }
 
   /**

@@ -5,7 +5,9 @@
  */
 import { Bench, type Check, type Harness, type Runner } from "./bench.ts";
 import { contract } from "./contract.ts";
+import { equal } from "./expect.ts";
 import { guarantees } from "./guarantees.ts";
+import type { Abilities } from "../store.ts";
 
 export type { Harness, Runner } from "./bench.ts";
 
@@ -15,11 +17,16 @@ export interface StoreSuite extends Runner {
   create(): Promise<Harness>;
   /** How the engine is called in test names. Default "store". */
   readonly name?: string | undefined;
+  /**
+   * What the engine is to declare. Then only the tests of that are registered, and one checks that
+   * the engine declares exactly this. Without it all are, and each asks the engine.
+   */
+  readonly abilities?: Abilities | undefined;
 }
 
 /**
  * Registers the suite with a test runner. What an engine does not declare in `abilities` is not
- * checked; a test that needs it passes at once.
+ * checked; a test that needs it passes at once, or, with the option `abilities`, is not there.
  *
  * @example
  * ```ts
@@ -32,20 +39,37 @@ export interface StoreSuite extends Runner {
  */
 export function storeSuite(suite: StoreSuite): void {
   const label = suite.name ?? "store";
-  suite.describe(`${label}: contract`, () => register(suite, contract));
+  suite.describe(`${label}: contract`, () => {
+    register(suite, contract);
+    if (suite.abilities !== undefined) register(suite, [declares(suite.abilities)]);
+  });
   suite.describe(`${label}: guarantees`, () => register(suite, guarantees));
+}
+
+function applies({ needs }: Check, { iterate, guarantees: promised }: Abilities): boolean {
+  return needs.every((need) => (need === "iterate" ? iterate : promised.includes(need)));
+}
+
+function declares(wanted: Abilities): Check {
+  return {
+    name: "declares the abilities that it is tested for, and no others",
+    needs: [],
+    run: async ({ store: { abilities, iterate } }) => {
+      equal(abilities.iterate, wanted.iterate, "abilities.iterate");
+      equal(typeof iterate === "function", wanted.iterate, "whether there is an iterate");
+      equal(abilities.shared, wanted.shared, "abilities.shared");
+      equal([...abilities.guarantees].sort(), [...wanted.guarantees].sort(), "guarantees");
+    },
+  };
 }
 
 function register(suite: StoreSuite, checks: readonly Check[]): void {
   for (const check of checks) {
+    if (suite.abilities !== undefined && !applies(check, suite.abilities)) continue;
     suite.it(check.name, async () => {
       const harness = await suite.create();
       try {
-        const { abilities } = harness.store;
-        const applies = check.needs.every((need) =>
-          need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
-        );
-        if (applies) await check.run(new Bench(harness));
+        if (applies(check, harness.store.abilities)) await check.run(new Bench(harness));
       } finally {
         await harness.close?.();
       }

@@ -48,6 +48,8 @@ export function suite(
   on: On,
   create: StoreSuite["create"],
   whole: boolean = process.env["SCS_FULL"] === "1",
+  // A few at a time: they spend theirs waiting, but sessions of 1.5 s must not expire in a queue.
+  concurrency: number = 6,
 ): void {
   const note = whole ? "the whole suite" : "the part of the suite that needs no waiting";
   const titled = whole ? name : `${name}, smoke`;
@@ -58,8 +60,7 @@ export function suite(
   storeSuite({
     name: titled,
     create,
-    // A few at a time: they spend theirs waiting, but sessions of 1.5 s must not expire in a queue.
-    describe: (title, body) => describe(title, { concurrency: 6 }, body),
+    describe: (title, body) => describe(title, { concurrency }, body),
     it: (title, body) => {
       if (!whole && !part.test(title)) return;
       registered++;
