@@ -96,11 +96,8 @@ engine(version("mysql2"), pool, true);
 engine(version("mariadb"), other);
 engine("mysql2 that counts changed rows only", changed);
 engine("mysql2 over latin1", latin);
-testedSql(release, "MySQLStore", {
-  what: "MySQLStore",
-  with: version("mysql2"),
-  version: release,
-});
+const withMySQL2 = { what: "MySQLStore", with: version("mysql2"), version: release };
+testedSql(release, withMySQL2, "MySQLStore");
 
 sqlTests({
   name: release,

@@ -103,11 +103,8 @@ engine(`PGlite, ${version("@electric-sql/pglite")}`, lite);
 engine("pg, nothing prepared", pool, { prepare: false });
 engine("postgres, nothing prepared", sql, { prepare: false });
 engine("pg, SERIALIZABLE", strict);
-testedSql(release, "PostgresStore", {
-  what: "PostgresStore",
-  with: version("pg"),
-  version: release,
-});
+const withPg = { what: "PostgresStore", with: version("pg"), version: release };
+testedSql(release, withPg, "PostgresStore");
 
 const rows = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
   (await raw.query({ text, values: [] })).rows as Record<string, unknown>[];

@@ -37,7 +37,7 @@ for (const client of [...connections, inMemory]) {
 
 const on = { what: "SQLiteStore", version: release };
 const builtIn = `node:sqlite of Node ${process.versions.node.split(".", 1)[0]}`;
-testedSql(release, "SQLiteStore", { ...on, with: `${builtIn}, a file` });
+testedSql(release, { ...on, with: `${builtIn}, a file` }, "SQLiteStore");
 
 let turn = 0;
 suite(
