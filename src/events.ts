@@ -1,4 +1,5 @@
 import type { RejectedReason } from "./sealed.ts";
+import type { Guarantee } from "./store.ts";
 
 /** What happened, as data: hand it to any logger. Holds the session's public id, never a token. */
 export type SessionEvent = {
@@ -20,6 +21,8 @@ export type SessionEvent = {
   | { readonly type: "not-enforced" }
   /** A stored record does not hold what was written; it was treated as no session. */
   | { readonly type: "damaged-record"; readonly id: string; readonly reason: string }
+  /** Once, at the start: the engine does not promise these guarantees. */
+  | { readonly type: "missing-guarantees"; readonly missing: readonly Guarantee[] }
   /** The engine failed or timed out in `operation`. */
   | { readonly type: "store-failed"; readonly operation: string; readonly error: unknown }
   /** An idle touch failed; the request went on. */

@@ -4,6 +4,7 @@ import { SessionError } from "./errors.ts";
 import type { Engine } from "./engine.ts";
 import type { SessionEvent } from "./events.ts";
 import { touchDue } from "./expiry.ts";
+import { missingEvent } from "./missing.ts";
 import { LiveSession, type Origin } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { after, isPromise } from "./reply.ts";
@@ -67,6 +68,10 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     this.#engine = isSealed(store)
       ? new SealedEngine(shared, store)
       : new StoredEngine(shared, store);
+    // What sessions in cookies cannot have is said by their engine, once it knows of revocations.
+    const missing = isSealed(store) ? undefined : missingEvent(store.abilities);
+    // Later: a handler of events may use the manager, which its caller does not have yet.
+    if (missing !== undefined) queueMicrotask(() => this.report(missing));
   }
 
   /**

@@ -301,6 +301,10 @@ function settleStore(value: unknown): Store | SealedStore {
   if (typeof abilities !== "object" || abilities === null) {
     refuse(`store.abilities must be an object, not ${show(abilities)}`);
   }
+  const guarantees: unknown = store.abilities.guarantees;
+  if (!Array.isArray(guarantees)) {
+    refuse(`store.abilities.guarantees must be an array, such as ["G3"], not ${show(guarantees)}`);
+  }
   return store;
 }
 

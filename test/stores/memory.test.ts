@@ -6,6 +6,7 @@ import { SessionError } from "../../src/errors.ts";
 import { MemoryStore, type MemoryStoreOptions } from "../../src/stores/memory.ts";
 import { ManualClock } from "../../src/testing/clock.ts";
 import { storeSuite } from "../../src/testing/store.ts";
+import { tested } from "../support/tested.ts";
 
 storeSuite({
   describe,
@@ -30,6 +31,9 @@ storeSuite({
     return { store, close: () => store.close() };
   },
 });
+
+const note = "the whole suite, with a clock moved by hand and in real time; its own tests";
+tested({ area: "engine", what: "MemoryStore", with: "no client", note });
 
 const digest = new Uint8Array(32).fill(7);
 const data = Uint8Array.of(1, 2, 3);
