@@ -6,6 +6,7 @@ import { SessionError } from "../../src/errors.ts";
 import { MemoryStore, type MemoryStoreOptions } from "../../src/stores/memory.ts";
 import { ManualClock } from "../../src/testing/clock.ts";
 import { storeSuite } from "../../src/testing/store.ts";
+import { scriptArgs } from "../support/script.ts";
 
 storeSuite({
   describe,
@@ -45,11 +46,9 @@ async function child(script: string): Promise<string> {
     const { MemoryStore } = await import(${JSON.stringify(memory)});
     const record = (lifetime) => ({ digest: new Uint8Array(32), data: new Uint8Array(40), lifetime, idle: undefined });
     ${script}`;
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ["--input-type=module", "--eval", source],
-    { timeout: 20_000 },
-  );
+  const { stdout } = await promisify(execFile)(process.execPath, scriptArgs(source), {
+    timeout: 20_000,
+  });
   return stdout.trim();
 }
 

@@ -12,6 +12,7 @@ import {
   SQLiteStore,
   type SQLiteStoreOptions,
 } from "../../src/stores/sqlite.ts";
+import { scriptArgs } from "../support/script.ts";
 import { digest, hour, named, record, refused, sqlTests, suite } from "./engines.ts";
 import { raceTests } from "./races.ts";
 
@@ -136,7 +137,7 @@ describe("SQLiteStore", () => {
     `;
     const outputs = await Promise.all(
       Array.from({ length: 3 }, async () => {
-        const args = ["--input-type=module", "--eval", script];
+        const args = scriptArgs(script);
         const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
         return stdout.trim();
       }),
@@ -162,7 +163,7 @@ describe("SQLiteStore", () => {
       process.kill(process.pid, "SIGKILL");
     `;
     await assert.rejects(
-      promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]),
+      promisify(execFile)(process.execPath, scriptArgs(script)),
       (error: { signal?: string }) => error.signal === "SIGKILL",
     );
     const db = new DatabaseSync(path);
