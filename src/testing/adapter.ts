@@ -2,8 +2,8 @@
  * The conformance suite for adapters: the same behaviours over every framework, on a real socket.
  * Write an adapter of your own and find out whether it keeps the promises.
  */
-import type { Runner } from "./bench.ts";
-import { behaviours } from "./behaviours.ts";
+import { awake, type Runner } from "./bench.ts";
+import { type Behaviour, behaviours } from "./behaviours.ts";
 import { type AdapterServer, type AdapterSetup, Site } from "./site.ts";
 
 export type {
@@ -76,16 +76,18 @@ export interface AdapterSuite extends Runner {
 export function adapterSuite(suite: AdapterSuite): void {
   suite.describe(suite.name ?? "adapter", () => {
     for (const behaviour of behaviours) {
-      suite.it(behaviour.name, async () => {
-        const site = new Site();
-        try {
-          const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
-          await site.start((setup) => suite.start(setup), managers);
-          await behaviour.run(site);
-        } finally {
-          await site.close();
-        }
-      });
+      suite.it(behaviour.name, () => awake(() => run(suite, behaviour)));
     }
   });
+}
+
+async function run(suite: AdapterSuite, behaviour: Behaviour): Promise<void> {
+  const site = new Site();
+  try {
+    const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
+    await site.start((setup) => suite.start(setup), managers);
+    await behaviour.run(site);
+  } finally {
+    await site.close();
+  }
 }

@@ -3,7 +3,7 @@
  * the guarantees G1 to G7 through a `SessionManager` on that engine. An engine that passes keeps
  * every promise of the documentation; write your own and find out.
  */
-import { Bench, type Check, type Harness, type Runner } from "./bench.ts";
+import { awake, Bench, type Check, type Harness, type Runner } from "./bench.ts";
 import { contract } from "./contract.ts";
 import { guarantees } from "./guarantees.ts";
 
@@ -36,19 +36,21 @@ export function storeSuite(suite: StoreSuite): void {
   suite.describe(`${label}: guarantees`, () => register(suite, guarantees));
 }
 
+async function run(suite: StoreSuite, check: Check): Promise<void> {
+  const harness = await suite.create();
+  try {
+    const { abilities } = harness.store;
+    const applies = check.needs.every((need) =>
+      need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
+    );
+    if (applies) await check.run(new Bench(harness));
+  } finally {
+    await harness.close?.();
+  }
+}
+
 function register(suite: StoreSuite, checks: readonly Check[]): void {
   for (const check of checks) {
-    suite.it(check.name, async () => {
-      const harness = await suite.create();
-      try {
-        const { abilities } = harness.store;
-        const applies = check.needs.every((need) =>
-          need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
-        );
-        if (applies) await check.run(new Bench(harness));
-      } finally {
-        await harness.close?.();
-      }
-    });
+    suite.it(check.name, () => awake(() => run(suite, check)));
   }
 }
