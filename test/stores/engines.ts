@@ -7,6 +7,7 @@ import type { Store, StoreRecord } from "../../src/store.ts";
 import type { SweepOptions } from "../../src/stores/sql-sweeper.ts";
 import type { TableOptions } from "../../src/stores/sql.ts";
 import { storeSuite, type StoreSuite } from "../../src/testing/store.ts";
+import { type Tested, tested } from "../support/tested.ts";
 
 export type SqlOptions = TableOptions & SweepOptions;
 
@@ -29,17 +30,33 @@ export interface SqlServer {
   over(client: unknown): unknown;
 }
 
+/** Adds the rows of what every SQL engine is tested for besides the suite; `own` is its `describe`. */
+export function testedSql(release: string, own: string, on: On): void {
+  const row = { area: "engine", ...on } as const;
+  const parts = ["set up", "records", "expired records"].map((part) => `${release}: ${part}`);
+  tested({ ...row, note: "set up, keys, sizes, removal of expired records", suite: parts });
+  tested({ ...row, note: "races between two processes", suite: `${release}: two processes` });
+  tested({ ...row, note: "what is particular to the engine", suite: own });
+}
+
+/** What a row of the table of what ran says besides what ran. */
+export type On = Pick<Tested, "what" | "with" | "version">;
+
 /** The whole suite by default; a part that needs no waiting for the further clients of an engine. */
 export function suite(
   name: string,
+  on: On,
   create: StoreSuite["create"],
   whole: boolean = process.env["SCS_FULL"] === "1",
 ): void {
+  const note = whole ? "the whole suite" : "the part of the suite that needs no waiting";
+  const titled = whole ? name : `${name}, smoke`;
+  tested({ area: "engine", ...on, note, suite: [titled, `${name}: the suite ran`] });
   const part =
     /^(create (stores|only)|update (with|never|moves|clamps)|touch (moves|is|requires)|destroy|bytes|digests|keys|iterate (returns|takes)|concurrent|check)/;
   let registered = 0;
   storeSuite({
-    name: whole ? name : `${name}, smoke`,
+    name: titled,
     create,
     // A few at a time: they spend theirs waiting, but sessions of 1.5 s must not expire in a queue.
     describe: (title, body) => describe(title, { concurrency: 6 }, body),

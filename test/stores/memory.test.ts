@@ -7,6 +7,7 @@ import { MemoryStore, type MemoryStoreOptions } from "../../src/stores/memory.ts
 import { ManualClock } from "../../src/testing/clock.ts";
 import { storeSuite } from "../../src/testing/store.ts";
 import { scriptArgs } from "../support/script.ts";
+import { tested } from "../support/tested.ts";
 
 storeSuite({
   describe,
@@ -31,6 +32,9 @@ storeSuite({
     return { store, close: () => store.close() };
   },
 });
+
+const note = "the whole suite, with a clock moved by hand and in real time; its own tests";
+tested({ area: "engine", what: "MemoryStore", with: "no client", note });
 
 const digest = new Uint8Array(32).fill(7);
 const data = Uint8Array.of(1, 2, 3);

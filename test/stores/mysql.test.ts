@@ -10,7 +10,17 @@ import {
 import { startMariaDB } from "../servers/mariadb.ts";
 import { mariadb as server } from "../servers/sharedServers.ts";
 import { driver, version } from "./drivers.ts";
-import { digest, hour, named, record, refused, sleep, sqlTests, suite } from "./engines.ts";
+import {
+  digest,
+  hour,
+  named,
+  record,
+  refused,
+  sleep,
+  sqlTests,
+  suite,
+  testedSql,
+} from "./engines.ts";
 import { raceTests } from "./races.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -73,18 +83,24 @@ for (const client of [pool, changed, latin, other]) {
   store.close();
 }
 
-function engine(name: string, client: MySQLClient, whole?: boolean): void {
+function engine(title: string, client: MySQLClient, whole?: boolean): void {
   const create = async (): Promise<{ store: MySQLStore; close(): void }> => {
     const store = new MySQLStore(client, { table });
     return { store, close: () => store.close() };
   };
-  suite(name, create, whole);
+  const on = { what: "MySQLStore", with: title, version: release };
+  suite(`${release}, ${title}`, on, create, whole);
 }
 
-engine(`${release}, ${version("mysql2")}`, pool, true);
-engine(`${release}, ${version("mariadb")}`, other);
-engine(`${release}, mysql2 that counts changed rows only`, changed);
-engine(`${release}, mysql2 over latin1`, latin);
+engine(version("mysql2"), pool, true);
+engine(version("mariadb"), other);
+engine("mysql2 that counts changed rows only", changed);
+engine("mysql2 over latin1", latin);
+testedSql(release, "MySQLStore", {
+  what: "MySQLStore",
+  with: version("mysql2"),
+  version: release,
+});
 
 sqlTests({
   name: release,

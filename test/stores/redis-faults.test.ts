@@ -6,8 +6,9 @@ import { SessionManager } from "../../src/manager.ts";
 import { RedisStore } from "../../src/stores/redis.ts";
 import { type Proxy, startProxy } from "../servers/proxy.ts";
 import { startRedis } from "../servers/redis.ts";
-import { until } from "../servers/resp.ts";
+import { releaseOf, until } from "../servers/resp.ts";
 import type { Server } from "../servers/server.ts";
+import { tested } from "../support/tested.ts";
 import { standalone } from "./redis-drivers/clients.ts";
 
 const digest = new Uint8Array(32).fill(1);
@@ -27,6 +28,9 @@ describe("RedisStore behind a bad network", () => {
   before(async () => {
     server = await startRedis({ own: true });
     proxy = await startProxy(server);
+    const note = "replies that a proxy cuts and stalls";
+    const version = await releaseOf(server.port);
+    tested({ area: "engine", what: "RedisStore", with: "every client", version, note });
   });
   after(async () => {
     proxy.close();

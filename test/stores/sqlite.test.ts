@@ -13,7 +13,7 @@ import {
   type SQLiteStoreOptions,
 } from "../../src/stores/sqlite.ts";
 import { scriptArgs } from "../support/script.ts";
-import { digest, hour, named, record, refused, sqlTests, suite } from "./engines.ts";
+import { digest, hour, named, record, refused, sqlTests, suite, testedSql } from "./engines.ts";
 import { raceTests } from "./races.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "scs-session-sqlite-"));
@@ -36,16 +36,21 @@ for (const client of [...connections, inMemory]) {
   store.close();
 }
 
+const on = { what: "SQLiteStore", version: release };
+const builtIn = `node:sqlite of Node ${process.versions.node.split(".", 1)[0]}`;
+testedSql(release, "SQLiteStore", { ...on, with: `${builtIn}, a file` });
+
 let turn = 0;
 suite(
   `${release}, node:sqlite, a file`,
+  { ...on, with: `${builtIn}, a file` },
   async () => {
     const store = new SQLiteStore(connections[turn++ & 1] ?? raw);
     return { store, close: () => store.close() };
   },
   true,
 );
-suite(`${release}, node:sqlite, in memory`, async () => {
+suite(`${release}, node:sqlite, in memory`, { ...on, with: `${builtIn}, in memory` }, async () => {
   const store = new SQLiteStore(inMemory);
   return { store, close: () => store.close() };
 });
