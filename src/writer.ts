@@ -6,6 +6,9 @@
  * applied alone: 64 overlapping changes cost two writes, not 64 with conflicts among themselves. The
  * bound is time, not a count of attempts: under continuous load from several processes some loser
  * exhausts any count, although each of its attempts helped another request.
+ *
+ * Where input and output belong to one request, nothing queues: each commit writes alone, in its own
+ * request, and meets the others as it meets those of other processes.
  */
 import {
   type Base,
@@ -16,6 +19,7 @@ import {
   type WriterOptions,
 } from "./batch.ts";
 import { retryOrThrow } from "./failure.ts";
+import { perRequest } from "./isolate.ts";
 import type { CreateRecord } from "./store.ts";
 import { sleep } from "./timeouts.ts";
 import { sameDigest } from "./token.ts";
@@ -33,6 +37,12 @@ export class Writer {
   commit(key: string, id: string, job: Job): Promise<Base> {
     const until = performance.now() + this.#options.storeTimeout;
     return new Promise<Base>((resolve, reject) => {
+      if (perRequest) {
+        const alone = { waiting: [], newest: undefined };
+        const member = { job, until, apply: job.apply, resolve, reject };
+        void new Batch(this.#options, key, id, [member]).write(alone, true);
+        return;
+      }
       const queue = this.#queues.get(key);
       // In another commit's write `apply` must still run in this request's async context.
       const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
@@ -52,6 +62,7 @@ export class Writer {
   }
 
   #track(work: Promise<unknown>): void {
+    if (perRequest) return; // that of an aborted request never settles
     this.#running.add(work);
     const done = (): void => void this.#running.delete(work);
     work.then(done, done);

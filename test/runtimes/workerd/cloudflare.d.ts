@@ -1,0 +1,6 @@
+// What of workerd's own module the Worker uses.
+declare module "cloudflare:workers" {
+  import type { SessionNamespace } from "../../../src/stores/durable-object.ts";
+
+  export const env: { readonly SESSIONS: SessionNamespace };
+}
