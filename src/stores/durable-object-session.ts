@@ -56,8 +56,13 @@ export class SessionObject {
   async alarm(): Promise<void> {
     const found = await this.#stored();
     if (found === undefined) return;
-    if (isAlive(found, Date.now())) await this.#write(found);
+    if (isAlive(found, this.now())) await this.#write(found);
     else await this.#remove();
+  }
+
+  /** The object's clock, in milliseconds since 1970. Tests move it. */
+  protected now(): number {
+    return Date.now();
   }
 
   async #run(
@@ -65,7 +70,7 @@ export class SessionObject {
     parts: readonly Uint8Array[],
   ): Promise<{ readonly answer: Answer; readonly found?: StoredSession }> {
     const stored = await this.#stored();
-    const now = Date.now();
+    const now = this.now();
     const found = stored !== undefined && isAlive(stored, now) ? stored : undefined;
     const [digest, data, newDigest] = parts;
     switch (order.do) {
@@ -122,7 +127,7 @@ export class SessionObject {
    */
   async #write(session: StoredSession): Promise<void> {
     const ends = Math.min(session.deadline, session.idle ?? Infinity);
-    const late = session.alarm > ends || session.alarm <= Date.now();
+    const late = session.alarm > ends || session.alarm <= this.now();
     // Both at once: writes that nothing waits between are one.
     const writes = [this.#storage.put(name, late ? { ...session, alarm: ends } : session)];
     if (late) writes.push(this.#storage.setAlarm(ends));

@@ -1,6 +1,14 @@
 // The sources and the tests as JavaScript, for the runtime that runs no TypeScript.
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -17,6 +25,12 @@ export async function build(): Promise<void> {
   await promisify(execFile)(process.execPath, [tsc, "-p", "test/runtimes/tsconfig.json"], {
     cwd: root,
   });
+  // Files that tests name as text, for processes of their own.
+  for (const path of globSync("test/**/*.js", { cwd: to })) {
+    const code = readFileSync(join(to, path), "utf8");
+    const built = code.replace(/(new URL\("[^"]+)\.ts"/g, '$1.js"');
+    if (built !== code) writeFileSync(join(to, path), built);
+  }
   for (const folder of drivers) {
     mkdirSync(join(to, folder), { recursive: true });
     for (const name of ["package.json", "package-lock.json", "node_modules"]) {

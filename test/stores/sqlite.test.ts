@@ -127,7 +127,7 @@ describe("SQLiteStore", () => {
     const script = `
       const { DatabaseSync } = await import("node:sqlite");
       const { SQLiteStore } = await import(${JSON.stringify(new URL("../../src/stores/sqlite.ts", import.meta.url).href)});
-      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000 });
+      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000, busyTimeout: 30_000 });
       await store.setUp();
       const digest = new Uint8Array(32);
       const made = await store.create("shared", { digest, data: digest, lifetime: 3600000, idle: undefined });

@@ -1,6 +1,9 @@
 // workerd, as an npm package: Miniflare configures and starts it.
 import { build } from "esbuild";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { install } from "../../support/install.ts";
 
@@ -41,6 +44,10 @@ export async function startWorker(): Promise<Running> {
   const require = createRequire(new URL("package.json", folder));
   const { Miniflare } = require("miniflare") as Module;
   const { version } = require("workerd/package.json") as { version: string };
+  // Memory, where there is such a folder: on a busy disk a write takes a second, which is most of the
+  // life of a test's session. (workerd's own objects in memory crash it when an alarm rings.)
+  const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const objects = mkdtempSync(join(memory, "scs-session-workerd-"));
   const miniflare = new Miniflare({
     // Nothing is fetched, nothing is told.
     cf: false,
@@ -48,8 +55,16 @@ export async function startWorker(): Promise<Running> {
     modules: true,
     script: await bundle(),
     compatibilityDate: "2026-07-30",
-    durableObjects: { SESSIONS: { className: "SessionObject", useSQLite: true } },
+    durableObjects: { SESSIONS: { className: "WatchedObject", useSQLite: true } },
+    durableObjectsPersist: objects,
   });
   const { origin } = await miniflare.ready;
-  return { origin, version, stop: () => miniflare.dispose() };
+  return {
+    origin,
+    version,
+    async stop() {
+      await miniflare.dispose();
+      rmSync(objects, { recursive: true, force: true });
+    },
+  };
 }

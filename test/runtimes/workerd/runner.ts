@@ -1,5 +1,5 @@
-// A test runner of a few lines, for a runtime without one: what is registered is run when asked for,
-// some tests at a time, since most of theirs is waiting.
+// A test runner of a few lines, for a runtime without one: what is registered runs when asked for, one
+// test after the other.
 interface Test {
   readonly name: string;
   readonly body: () => Promise<void>;
@@ -26,23 +26,16 @@ export class Tests {
     this.#tests.push({ name: [...this.#titles, name].join(" > "), body });
   };
 
-  async run(atOnce: number): Promise<Result[]> {
+  async run(): Promise<Result[]> {
     const results: Result[] = [];
-    const left = this.#tests.values();
-    const worker = async (): Promise<void> => {
-      for (const { name, body } of left) {
-        try {
-          await body();
-          results.push({ name });
-        } catch (error) {
-          results.push({
-            name,
-            error: error instanceof Error ? String(error.stack) : String(error),
-          });
-        }
+    for (const { name, body } of this.#tests) {
+      try {
+        await body();
+        results.push({ name });
+      } catch (error) {
+        results.push({ name, error: error instanceof Error ? String(error.stack) : String(error) });
       }
-    };
-    await Promise.all(Array.from({ length: atOnce }, worker));
+    }
     return results;
   }
 }
