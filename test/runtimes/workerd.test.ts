@@ -161,6 +161,17 @@ for (const engine of engines) {
   });
 }
 
+describe("workerd, an engine that stops to answer", () => {
+  it("is a 503 within the store timeout, also after requests that have ended", async () => {
+    const visitor = new Visitor("stalling");
+    for (let round = 0; round < 3; round++) {
+      assert.equal((await visitor.ask("put/first")).status, 200);
+      assert.equal((await visitor.ask("read")).status, 200);
+      assert.equal((await visitor.ask("stall")).status, 503);
+    }
+  });
+});
+
 describe("workerd, a session's object", () => {
   it("stores nothing for a key that it does not know", async () => {
     for (const action of ["load", "touch", "destroy"]) {

@@ -128,6 +128,17 @@ async function run(suite: string, url: URL): Promise<Response> {
 
 type Data = { [key: `key${string}`]: string; visits: number };
 
+/** An engine that stops to answer. */
+class StallingStore extends MemoryStore {
+  stalls = false;
+
+  override load(key: string): ReturnType<MemoryStore["load"]> {
+    return this.stalls ? new Promise(() => {}) : super.load(key);
+  }
+}
+
+const stalling = new StallingStore();
+
 /** One manager for all requests of the isolate, as an application has it. */
 const managers: Readonly<Record<string, SessionManager<Data>>> = {
   memory: new SessionManager<Data>({ store: new MemoryStore(), onEvent: () => {} }),
@@ -136,9 +147,15 @@ const managers: Readonly<Record<string, SessionManager<Data>>> = {
     idleTimeout: "20m",
     onEvent: () => {},
   }),
+  stalling: new SessionManager<Data>({
+    store: stalling,
+    storeTimeout: 500,
+    onEvent: () => {},
+  }),
 };
 function app(engine: string, action: string, key: string, request: Request): Promise<Response> {
   const sessions = managers[engine] as SessionManager<Data>;
+  stalling.stalls = action === "stall";
   const handler = sessionHandler(sessions, async (given: Request) => {
     const session = await sessions.load(given);
     if (action === "put") session.set(`key${key}`, key);
