@@ -2,8 +2,8 @@
  * The conformance suite for adapters: the same behaviours over every framework, on a real socket.
  * Write an adapter of your own and find out whether it keeps the promises.
  */
-import { awake, type Runner } from "./bench.ts";
-import { type Behaviour, behaviours } from "./behaviours.ts";
+import type { Runner } from "./bench.ts";
+import { behaviours } from "./behaviours.ts";
 import { type AdapterServer, type AdapterSetup, Site } from "./site.ts";
 
 export type {
@@ -15,6 +15,7 @@ export type {
   AdapterSetup,
 } from "./site.ts";
 export type { Runner } from "./bench.ts";
+import { awake } from "./awake.ts";
 
 /** Options of `adapterSuite`. */
 export interface AdapterSuite extends Runner {
@@ -73,21 +74,20 @@ export interface AdapterSuite extends Runner {
  * });
  * ```
  */
-export function adapterSuite(suite: AdapterSuite): void {
+export function adapterSuite(given: AdapterSuite): void {
+  const suite = awake(given);
   suite.describe(suite.name ?? "adapter", () => {
     for (const behaviour of behaviours) {
-      suite.it(behaviour.name, () => awake(() => run(suite, behaviour)));
+      suite.it(behaviour.name, async () => {
+        const site = new Site();
+        try {
+          const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
+          await site.start((setup) => suite.start(setup), managers);
+          await behaviour.run(site);
+        } finally {
+          await site.close();
+        }
+      });
     }
   });
-}
-
-async function run(suite: AdapterSuite, behaviour: Behaviour): Promise<void> {
-  const site = new Site();
-  try {
-    const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
-    await site.start((setup) => suite.start(setup), managers);
-    await behaviour.run(site);
-  } finally {
-    await site.close();
-  }
 }

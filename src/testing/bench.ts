@@ -20,19 +20,6 @@ export interface Runner {
   it(name: string, body: () => Promise<void>): unknown;
 }
 
-/**
- * Keeps the event loop going while a test waits for what only a timer ends that lets the process
- * exit, as the manager's are: Node 22 and Deno give up on such a test.
- */
-export async function awake<T>(test: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => {}, 60_000);
-  try {
-    return await test();
-  } finally {
-    clearInterval(timer);
-  }
-}
-
 /** One test: registered under `name`, run only when the engine declares `needs`. */
 export interface Check {
   readonly name: string;

@@ -3,9 +3,10 @@
  * the guarantees G1 to G7 through a `SessionManager` on that engine. An engine that passes keeps
  * every promise of the documentation; write your own and find out.
  */
-import { awake, Bench, type Check, type Harness, type Runner } from "./bench.ts";
+import { Bench, type Check, type Harness, type Runner } from "./bench.ts";
 import { contract } from "./contract.ts";
 import { guarantees } from "./guarantees.ts";
+import { awake } from "./awake.ts";
 
 export type { Harness, Runner } from "./bench.ts";
 
@@ -32,25 +33,23 @@ export interface StoreSuite extends Runner {
  */
 export function storeSuite(suite: StoreSuite): void {
   const label = suite.name ?? "store";
-  suite.describe(`${label}: contract`, () => register(suite, contract));
-  suite.describe(`${label}: guarantees`, () => register(suite, guarantees));
-}
-
-async function run(suite: StoreSuite, check: Check): Promise<void> {
-  const harness = await suite.create();
-  try {
-    const { abilities } = harness.store;
-    const applies = check.needs.every((need) =>
-      need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
-    );
-    if (applies) await check.run(new Bench(harness));
-  } finally {
-    await harness.close?.();
-  }
+  suite.describe(`${label}: contract`, () => register(awake(suite), contract));
+  suite.describe(`${label}: guarantees`, () => register(awake(suite), guarantees));
 }
 
 function register(suite: StoreSuite, checks: readonly Check[]): void {
   for (const check of checks) {
-    suite.it(check.name, () => awake(() => run(suite, check)));
+    suite.it(check.name, async () => {
+      const harness = await suite.create();
+      try {
+        const { abilities } = harness.store;
+        const applies = check.needs.every((need) =>
+          need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
+        );
+        if (applies) await check.run(new Bench(harness));
+      } finally {
+        await harness.close?.();
+      }
+    });
   }
 }
