@@ -1,7 +1,8 @@
 // The suites on every runtime. `npm test` runs a part on Node 20, the oldest that is supported;
 // `npm run test:full` runs all of them on all, and every database driver on every runtime.
 import assert from "node:assert/strict";
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { mariadb, postgres, redis } from "../servers/sharedServers.ts";
@@ -59,6 +60,20 @@ function judge(on: Runtime, file: string, report: Report): void {
     assert.ok(failed || one.sometimes, `passes now, take it from known.ts: ${one.test}`);
   }
 }
+
+describe("docs/runtimes.md", () => {
+  const page = readFileSync(join(root, "docs/runtimes.md"), "utf8");
+
+  it("names every version that is installed", () => {
+    for (const name of names) assert.ok(page.includes(pinned(name)), `${name} ${pinned(name)}`);
+  });
+
+  it("lists every known limit, and no other", () => {
+    const listed = page.split("\n").filter((line) => /^- \*\*[\w ]+\*\*, "/.test(line));
+    const expected = known.map((one) => `- **${one.runtime}**, "${one.test}": ${one.reason}.`);
+    assert.deepEqual(listed.sort(), expected.sort());
+  });
+});
 
 /** Registers the groups on one runtime, a test for each file, and adds their rows to the table. */
 function suites(on: Runtime, all: Readonly<Record<string, readonly string[]>>): void {
