@@ -80,5 +80,9 @@ export const elsewhere: readonly {
 }[] = [
   { file: "test/demo.test.ts", reason: "the demo runs on the project's own Node" },
   { file: "test/tested.test.ts", reason: "a test of the project's own test runner" },
-  { file: "test/stores/sqlite.test.ts", runtime: "Node 20", reason: "Node 20 has no node:sqlite" },
+  {
+    file: "test/runtimes/each/sqlite.ts",
+    runtime: "Node 20",
+    reason: "Node 20 has no node:sqlite",
+  },
 ];

@@ -19,7 +19,7 @@ export interface Report {
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Files whose tests take longer than this, in ms, are ended. */
-const longest = 150_000;
+const longest = 240_000;
 
 export async function runFile(
   runtime: Runtime,
@@ -33,7 +33,7 @@ export async function runFile(
     const child = spawn(runtime.program, [...args(runtime.kind, path, report)], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...environment(folder), ...env },
+      env: { ...environment(folder), SCS_RUNTIME: runtime.name, ...env },
     });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {

@@ -22,16 +22,19 @@ storeSuite({
   },
 });
 
-storeSuite({
-  // At the same time: the tests spend theirs waiting.
-  describe: (name, body) => describe(name, { concurrency: true }, body),
-  it,
-  name: "MemoryStore, real time",
-  create: async () => {
-    const store = new MemoryStore();
-    return { store, close: () => store.close() };
-  },
-});
+// On other runtimes (test/runtimes) their clocks need not be tested again.
+if (process.env["SCS_RUNTIME"] === undefined) {
+  storeSuite({
+    // At the same time: the tests spend theirs waiting.
+    describe: (name, body) => describe(name, { concurrency: true }, body),
+    it,
+    name: "MemoryStore, real time",
+    create: async () => {
+      const store = new MemoryStore();
+      return { store, close: () => store.close() };
+    },
+  });
+}
 
 const note = "the whole suite, with a clock moved by hand and in real time; its own tests";
 tested({ area: "engine", what: "MemoryStore", with: "no client", note });
