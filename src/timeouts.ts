@@ -2,9 +2,11 @@
  * Bounds every engine operation in time. One timer serves all operations of a manager: arming and
  * disarming one for each costs a third of an operation on the memory engine (0.5 us,
  * bench/micro/primitives.ts). It fires eight
- * times per timeout while operations are pending, and gives up on each in its last eighth.
+ * times per timeout while operations are pending, and gives up on each in its last eighth. Where a timer
+ * belongs to one request, each operation has its own.
  */
 import { SessionError } from "./errors.ts";
+import { perRequest } from "./isolate.ts";
 import { isPromise } from "./reply.ts";
 import type { Reply } from "./store.ts";
 
@@ -44,15 +46,22 @@ export class Timeouts {
   #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending: Pending = { since: performance.now(), operation, reject };
-      this.#pending.add(pending);
-      this.#arm();
+      const own = perRequest ? setTimeout(() => this.#giveUp(pending), this.#limit) : undefined;
+      if (own === undefined) {
+        this.#pending.add(pending);
+        this.#arm();
+      }
+      const settled = (): void => {
+        if (own === undefined) this.#pending.delete(pending);
+        else clearTimeout(own);
+      };
       reply.then(
         (value) => {
-          this.#pending.delete(pending);
+          settled();
           resolve(value);
         },
         (cause: unknown) => {
-          this.#pending.delete(pending);
+          settled();
           reject(failed(operation, cause));
         },
       );
@@ -72,14 +81,18 @@ export class Timeouts {
     for (const pending of this.#pending) {
       if (now - pending.since < this.#limit - this.#tick) break; // in order of their start
       this.#pending.delete(pending);
-      pending.reject(
-        new SessionError(
-          "store-timeout",
-          `The session store did not ${pending.operation} within ${this.#limit} ms`,
-        ),
-      );
+      this.#giveUp(pending);
     }
     if (this.#pending.size > 0) this.#arm();
+  }
+
+  #giveUp({ operation, reject }: Pending): void {
+    reject(
+      new SessionError(
+        "store-timeout",
+        `The session store did not ${operation} within ${this.#limit} ms`,
+      ),
+    );
   }
 }
 

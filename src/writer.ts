@@ -6,6 +6,9 @@
  * applied alone: 64 overlapping changes cost two writes, not 64 with conflicts among themselves. The
  * bound is time, not a count of attempts: under continuous load from several processes some loser
  * exhausts any count, although each of its attempts helped another request.
+ *
+ * Where input and output belong to one request, nothing queues: each commit writes alone, in its own
+ * request, and meets the others as it meets those of other processes.
  */
 import {
   type Base,
@@ -16,6 +19,7 @@ import {
   type WriterOptions,
 } from "./batch.ts";
 import { retryOrThrow } from "./failure.ts";
+import { perRequest } from "./isolate.ts";
 import { isPromise } from "./reply.ts";
 import type { CreateRecord, Reply } from "./store.ts";
 import { sleep } from "./timeouts.ts";
@@ -48,9 +52,13 @@ export class Writer {
     const first = batch.start(job);
     if (!isPromise(first.sent) && first.sent.done === true) return batch.done(first);
     return new Promise((resolve, reject) => {
-      const fresh: Queue = { waiting: [], newest: undefined };
-      this.#queues.set(key, fresh);
       const member = waiting(job, until, resolve, reject);
+      const fresh: Queue = { waiting: [], newest: undefined };
+      if (perRequest) {
+        void batch.write([member], fresh, first);
+        return;
+      }
+      this.#queues.set(key, fresh);
       void this.#track(this.#run(key, id, fresh, batch.write([member], fresh, first)));
     });
   }
@@ -61,6 +69,7 @@ export class Writer {
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
+    if (perRequest) return work; // that of an aborted request never settles
     this.#running.add(work);
     const done = (): void => void this.#running.delete(work);
     work.then(done, done);

@@ -110,8 +110,11 @@ function mergeList(res: Response, list: readonly unknown[]): void {
 
 /** A response that goes nowhere, on which Node can throw what it would throw. */
 export function rehearse(req: object, options?: object): ServerResponse {
-  const Scratch = ServerResponse as new (req: IncomingMessage, options?: object) => ServerResponse;
-  const scratch = new Scratch(req as IncomingMessage, options);
+  const Scratch = ServerResponse as new (req: object, options?: object) => ServerResponse;
+  // What Node looks at, and not the request itself: on Bun, a second response of one request writes
+  // to its connection.
+  const { method, headers, httpVersionMajor, httpVersionMinor } = req as Partial<IncomingMessage>;
+  const scratch = new Scratch({ method, headers, httpVersionMajor, httpVersionMinor }, options);
   scratch.on("error", () => {});
   return scratch;
 }

@@ -28,6 +28,9 @@ const states = [
 
 type State = (typeof states)[number];
 
+/** What a class does not let one replace (Bun's): a queued response gets accessors of its own. */
+const fixed = new Set<State>();
+
 /**
  * Prepares a class of responses, so that a queued one looks sent. On the class, once: accessors defined
  * on each response give each a shape of its own in V8, and made a change the dearer (bench).
@@ -37,18 +40,8 @@ export function prepareQueue(owner: object): void {
     const found = descriptorOf(owner, name);
     // HTTP/1 keeps `finished` in each response.
     if (found?.get === undefined && name !== "writableNeedDrain") continue;
-    const get = found?.get;
-    Object.defineProperty(owner, name, {
-      configurable: true,
-      enumerable: found?.enumerable ?? false,
-      get(this: object): unknown {
-        const queue = queues.get(this);
-        return queue === undefined
-          ? get?.call(this)
-          : queue.state(name, () => get?.call(this) as unknown);
-      },
-      ...(found?.set && { set: found.set }),
-    });
+    if (Object.getOwnPropertyDescriptor(owner, name)?.configurable === false) fixed.add(name);
+    else lookSent(owner, name, found);
   }
   const flush: unknown = Reflect.get(owner, "_flush");
   if (typeof flush !== "function") return;
@@ -67,6 +60,21 @@ export function prepareQueue(owner: object): void {
     configurable: true,
     writable: true,
     value: replacement,
+  });
+}
+
+function lookSent(owner: object, name: State, found: PropertyDescriptor | undefined): void {
+  const get = found?.get;
+  Object.defineProperty(owner, name, {
+    configurable: true,
+    enumerable: found?.enumerable ?? false,
+    get(this: object): unknown {
+      const queue = queues.get(this);
+      return queue === undefined
+        ? get?.call(this)
+        : queue.state(name, () => get?.call(this) as unknown);
+    },
+    ...(found?.set && { set: found.set }),
   });
 }
 
@@ -158,7 +166,14 @@ export class Queue {
     queues.set(res, this);
     const stream = streamOf(res);
     if (stream === undefined) res._header = "queued";
-    else Object.defineProperty(stream, "headersSent", { configurable: true, value: true });
+    const holder = stream ?? res;
+    // Bun has it from elsewhere than `_header`.
+    if (stream !== undefined || !res.headersSent) {
+      Object.defineProperty(holder, "headersSent", { configurable: true, value: true });
+    }
+    for (const name of fixed) {
+      if (!Object.hasOwn(res, name)) lookSent(res, name, descriptorOf(res, name));
+    }
   }
 
   /** The response is again what it was before the first head call. */
@@ -166,10 +181,11 @@ export class Queue {
     const res = this.#res;
     queues.set(res, undefined);
     const stream = streamOf(res);
-    if (stream !== undefined) {
-      delete (stream as { headersSent?: boolean }).headersSent;
-      return;
+    const holder = stream ?? res;
+    if (Object.hasOwn(holder, "headersSent")) {
+      delete (holder as { headersSent?: boolean }).headersSent;
     }
+    if (stream !== undefined) return;
     res._header = null;
     res.finished = false;
   }

@@ -29,7 +29,7 @@ export interface SQLiteStatement {
   all(...values: SQLiteValue[]): unknown[];
 }
 
-/** `DatabaseSync` of `node:sqlite`, or a `Database` of better-sqlite3. */
+/** `DatabaseSync` of `node:sqlite`, or a `Database` of better-sqlite3 or `bun:sqlite`. */
 export interface SQLiteClient {
   prepare(sql: string): SQLiteStatement;
   exec(sql: string): unknown;

@@ -20,6 +20,7 @@ export type {
   AdapterSetup,
 } from "./site.ts";
 export type { Runner } from "./bench.ts";
+import { awake } from "./awake.ts";
 
 /** Options of `adapterSuite`. */
 export interface AdapterSuite extends Runner {
@@ -83,7 +84,8 @@ export interface AdapterSuite extends Runner {
  * });
  * ```
  */
-export function adapterSuite(suite: AdapterSuite): void {
+export function adapterSuite(given: AdapterSuite): void {
+  const suite = awake(given);
   suite.describe(suite.name ?? "adapter", () => {
     const travels = isSealed(suite.store?.(new MemoryStore()) ?? {});
     const all = [...behaviours, ...protocol];

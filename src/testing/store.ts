@@ -9,6 +9,7 @@ import { contract } from "./contract.ts";
 import { equal } from "./expect.ts";
 import { guarantees } from "./guarantees.ts";
 import type { Abilities } from "../store.ts";
+import { awake } from "./awake.ts";
 
 export type { Harness, Runner } from "./bench.ts";
 
@@ -40,11 +41,12 @@ export interface StoreSuite extends Runner {
  */
 export function storeSuite(suite: StoreSuite): void {
   const label = suite.name ?? "store";
+  const kept = awake(suite);
   suite.describe(`${label}: contract`, () => {
-    register(suite, contract);
-    if (suite.abilities !== undefined) register(suite, [declares(suite.abilities)]);
+    register(kept, contract);
+    if (suite.abilities !== undefined) register(kept, [declares(suite.abilities)]);
   });
-  suite.describe(`${label}: guarantees`, () => register(suite, guarantees));
+  suite.describe(`${label}: guarantees`, () => register(kept, guarantees));
 }
 
 /** Whether an engine of these abilities must pass; `sealed` when it keeps no records. */

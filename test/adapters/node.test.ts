@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
@@ -110,7 +110,9 @@ describe("what is laid over a response", () => {
       const flush = res.flushHeaders;
       res.flushHeaders = () => flush.call(res);
     });
-    const [heads, his] = [["writeHead", "writeHeader"], "flushHeaders"];
+    // Node 26, Bun and Deno have no `writeHeader`.
+    const heads = ["writeHead", "writeHeader"].filter((name) => name in ServerResponse.prototype);
+    const his = "flushHeaders";
     assert.deepEqual(seen, [[...heads, his], [his], [...heads, "write", "end", his], [his], [his]]);
   });
 
@@ -131,7 +133,8 @@ describe("what is laid over a response", () => {
       res.end("c");
     });
     assert.deepEqual(calls, ["write", "write"]);
-    assert.match(text, /1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0/);
+    // Node 26 joins the last two.
+    assert.match(text, /1\r\na\r\n(1\r\nb\r\n1\r\nc|2\r\nbc)\r\n0/);
   });
 });
 
@@ -192,7 +195,9 @@ describe("headers", () => {
     part.token = cookie; // of an explicit commit
     const text = await answer((_req, res, change) => {
       change(part);
-      assert.throws(() => res.writeHead(99), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
+      // Deno has another code for it.
+      const code = /^ERR_(HTTP_INVALID_STATUS_CODE|INVALID_ARG_TYPE)$/;
+      assert.throws(() => res.writeHead(99), { code });
       res.writeHead(200).end("x");
     });
     assert.equal(text.match(/Set-Cookie/g)?.length, 1);

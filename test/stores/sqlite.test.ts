@@ -12,6 +12,7 @@ import {
   SQLiteStore,
   type SQLiteStoreOptions,
 } from "../../src/stores/sqlite.ts";
+import { scriptArgs } from "../support/script.ts";
 import { digest, hour, named, record, refused, sqlTests, suite, testedSql } from "./engines.ts";
 import { raceTests } from "./races.ts";
 
@@ -126,7 +127,7 @@ describe("SQLiteStore", () => {
     const script = `
       const { DatabaseSync } = await import("node:sqlite");
       const { SQLiteStore } = await import(${JSON.stringify(new URL("../../src/stores/sqlite.ts", import.meta.url).href)});
-      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000 });
+      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000, busyTimeout: 30_000 });
       await store.setUp();
       const digest = new Uint8Array(32);
       const made = await store.create("shared", { digest, data: digest, lifetime: 3600000, idle: undefined });
@@ -141,7 +142,7 @@ describe("SQLiteStore", () => {
     `;
     const outputs = await Promise.all(
       Array.from({ length: 3 }, async () => {
-        const args = ["--input-type=module", "--eval", script];
+        const args = scriptArgs(script);
         const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
         return stdout.trim();
       }),
@@ -167,7 +168,7 @@ describe("SQLiteStore", () => {
       process.kill(process.pid, "SIGKILL");
     `;
     await assert.rejects(
-      promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]),
+      promisify(execFile)(process.execPath, scriptArgs(script)),
       (error: { signal?: string }) => error.signal === "SIGKILL",
     );
     const db = new DatabaseSync(path);
