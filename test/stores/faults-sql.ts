@@ -1,0 +1,199 @@
+// What happens to visitors when an SQL server, its network or its neighbours fail: the same for every
+// engine on a server and each of its clients.
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { SessionError } from "../../src/errors.ts";
+import type { Proxy } from "../servers/proxy.ts";
+import { until } from "../servers/resp.ts";
+import type { Server } from "../servers/server.ts";
+import { sleep, type SqlEngine } from "./engines.ts";
+import { openSite, type Tally, underLoad, type Visitor } from "./faults-load.ts";
+import { networkTests } from "./faults.ts";
+import type { Connected, Settings } from "./sql-clients.ts";
+
+export interface Fallible {
+  /** The client's name. */
+  readonly name: string;
+  /** A client of its own with the settings that the documentation recommends. */
+  connect(url: string, settings?: Settings): Promise<Connected<unknown>>;
+  over(client: unknown): SqlEngine;
+  /** One connection past the proxy. */
+  admin(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Sleeps, as SQL. */
+  readonly pause: string;
+  /** Statements that end what other connections are doing, and those connections. */
+  strike(): Promise<readonly string[]>;
+  /** Makes the server refuse writes, or take them again. */
+  readOnly(on: boolean): Promise<void>;
+  readonly replyBytes: number;
+  /** The server and the proxy in front of it; there once the tests run. */
+  server(): Server;
+  proxy(): Proxy;
+}
+
+interface Stage {
+  readonly connected: Connected<unknown>;
+  readonly store: SqlEngine;
+  load(disturb: (visitors: readonly Visitor[]) => Promise<void>): Promise<Tally>;
+}
+
+/** Registers them for one client. */
+export function faultTests(target: Fallible): void {
+  const { name } = target;
+
+  async function open(url: string, settings?: Settings) {
+    const connected = await target.connect(url, settings);
+    const store = target.over(connected.client);
+    await store.setUp();
+    const end = async (): Promise<void> => {
+      store.close();
+      await connected.end();
+    };
+    return { connected, store, end };
+  }
+
+  /** A site whose client goes through the proxy. */
+  async function stage(
+    settings: Settings & { storeTimeout?: number },
+    play: (stage: Stage) => Promise<void>,
+  ): Promise<void> {
+    const { storeTimeout = 1000, ...rest } = settings;
+    const { connected, store, end } = await open(target.proxy().url, rest);
+    const site = await openSite(store, { storeTimeout });
+    try {
+      await play({
+        connected,
+        store,
+        load: (disturb) => underLoad({ ...site, name }, disturb),
+      });
+    } finally {
+      await target.proxy().resume();
+      await site.close();
+      await end();
+    }
+  }
+
+  networkTests(
+    {
+      name,
+      open: ({ url }, single) => open(url, single ? { max: 1 } : {}),
+      replyBytes: target.replyBytes,
+    },
+    target.proxy,
+  );
+
+  it(`${name}: SIGKILL under load loses nothing that was acknowledged`, async () => {
+    await stage({}, async ({ load }) => {
+      const tally = await load(async () => {
+        await sleep(700);
+        await target.server().kill();
+        await sleep(500);
+        await target.server().restart();
+      });
+      assert.ok(tally.served > 100 && tally.refused > 0, JSON.stringify(tally));
+    });
+  });
+
+  it(`${name}: a network that cuts, stalls, loses and refuses, under load`, async () => {
+    await stage({ timeout: 500, storeTimeout: 500 }, async ({ load }) => {
+      const proxy = target.proxy();
+      const cuts = proxy.cuts;
+      const tally = await load(async () => {
+        for (let round = 0; round < 40; round++) {
+          proxy.cutAfterBytes(round * 50, round % 4 === 3 ? "requests" : "replies");
+          await sleep(20);
+        }
+        for (const fault of ["stall", "dropReplies", "refuse", "cut"] as const) {
+          proxy[fault]();
+          await sleep(fault === "stall" ? 900 : 300);
+          await proxy.resume();
+          await sleep(100);
+        }
+      });
+      assert.ok(proxy.cuts - cuts > 8, `${proxy.cuts - cuts} cuts`);
+      assert.ok(tally.served > 100 && tally.refused > 20, JSON.stringify(tally));
+    });
+  });
+
+  it(`${name}: connections that die in silence are given up and replaced`, async () => {
+    await stage({ timeout: 700, max: 4 }, async ({ load }) => {
+      const tally = await load(async () => {
+        await sleep(300);
+        target.proxy().freeze();
+      });
+      assert.ok(tally.refused > 0, JSON.stringify(tally));
+    });
+  });
+
+  it(`${name}: visitors that hang up, timeouts and killed statements mix up no replies`, async () => {
+    await stage({ storeTimeout: 100, max: 4 }, async ({ load }) => {
+      let struck = 0;
+      const tally = await load(async (visitors) => {
+        for (const visitor of visitors) visitor.patience = 80;
+        const end = performance.now() + 2500;
+        for (let round = 0; performance.now() < end; round++) {
+          for (const statement of await target.strike()) {
+            if (Math.random() < 0.7) continue;
+            // What it is to end may have ended by itself.
+            await target.admin(statement).then(
+              () => struck++,
+              () => {},
+            );
+          }
+          if (round % 8 === 7) {
+            // Longer than the store timeout: the replies come when nobody waits for them any more.
+            target.proxy().stall();
+            await sleep(150);
+            await target.proxy().resume();
+          }
+          await sleep(20);
+        }
+      });
+      assert.ok(struck > 20, `${struck} struck`);
+      assert.ok(tally.served > 100 && tally.aborted > 20, JSON.stringify(tally));
+    });
+  });
+
+  it(`${name}: a pool whose connections are all held elsewhere`, async () => {
+    await stage(
+      { max: 2, storeTimeout: 400, timeout: 5000 },
+      async ({ connected, store, load }) => {
+        const tally = await load(async () => {
+          await sleep(200);
+          await Promise.all([connected.run(target.pause), connected.run(target.pause)]);
+        });
+        assert.ok(tally.refused > 8, JSON.stringify(tally));
+        await store.check();
+      },
+    );
+  });
+
+  it(`${name}: a server that turns read-only serves what only reads`, async () => {
+    await stage({}, async ({ store, load }) => {
+      let served = 0;
+      const tally = await load(async (visitors) => {
+        await sleep(300);
+        await target.readOnly(true);
+        try {
+          await until("it refuses", () =>
+            store.check().then(
+              () => false,
+              () => true,
+            ),
+          );
+          await assert.rejects(
+            store.check(),
+            (error) => error instanceof SessionError && /read.only/.test(error.message),
+          );
+          const total = (): number => visitors.reduce((sum, visitor) => sum + visitor.served, 0);
+          const before = total();
+          await until("visitors who read are served", async () => total() > before + 10);
+          served = total() - before;
+        } finally {
+          await target.readOnly(false);
+        }
+      });
+      assert.ok(served > 10 && tally.refused > 10, JSON.stringify(tally));
+    });
+  });
+}
