@@ -228,13 +228,16 @@ export interface Load {
   readonly name: string;
 }
 
+/** What breaks the server while visitors are at it. */
+export type Disturb = (visitors: readonly Visitor[], tally: Readonly<Tally>) => Promise<void>;
+
 /**
  * Lets visitors in, breaks something while they are at it, and waits until each has been served again,
  * by nothing but the application's own means. Then it looks whether all is there that was promised.
  */
 export async function underLoad(
   { url, storeTimeout, visitors: count = 8, name }: Load,
-  disturb: (visitors: readonly Visitor[]) => Promise<void>,
+  disturb: Disturb,
 ): Promise<Tally> {
   const tally: Tally = { served: 0, refused: 0, aborted: 0, slowest: 0 };
   const visitors = Array.from({ length: count }, (_, i) => new Visitor(url, tally, `${name}${i}`));
@@ -244,7 +247,7 @@ export async function underLoad(
       while (!over) await visitor.step();
     }),
   );
-  const fault = disturb(visitors);
+  const fault = disturb(visitors, tally);
   try {
     await Promise.race([work, fault]);
     for (const visitor of visitors) visitor.patience = undefined;
