@@ -50,7 +50,8 @@ function dialectOf(table: string): Dialect {
       `(${now} + GREATEST(0, ` +
       "TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) MOD 1800000000) DIV 1000)",
     plus: (time, ms) => `(${time} + ${ms})`,
-    between: (from, to) => `(${to} - ${from})`,
+    // As doubles: BIGINT overflows with an error when a hand has written its limits.
+    between: (from, to) => `(${to} + 0e0 - ${from})`,
     least: "LEAST",
     greatest: "GREATEST",
     // How many rows a write affected depends on a flag of the connection: without FOUND_ROWS, a row

@@ -69,7 +69,9 @@ function dialectOf(table: string): Dialect {
     now: "statement_timestamp()",
     clock: "clock_timestamp()",
     plus: (time, ms) => `${time} + ${ms} * interval '1 millisecond'`,
-    between: (from, to) => `(EXTRACT(EPOCH FROM ${to} - ${from}) * 1000)::float8`,
+    // Before version 17, an infinite time cannot be subtracted; its date_part can.
+    between: (from, to) =>
+      `((date_part('epoch', ${to}) - date_part('epoch', ${from})) * 1000)::float8`,
     least: "LEAST",
     greatest: "GREATEST",
     tail: " RETURNING true AS done",

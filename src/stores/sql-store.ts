@@ -8,6 +8,7 @@ import type {
   UpdateRecord,
   UpdateResult,
 } from "../store.ts";
+import { damaged } from "./damaged.ts";
 import type { Statement, Statements, Values } from "./sql.ts";
 import { pageSize } from "./sql.ts";
 import { type Step, Sweeper, type SweepOptions } from "./sql-sweeper.ts";
@@ -37,6 +38,8 @@ export interface Backend {
 
 /** Three thousand years: what the servers' types hold, and what Infinity becomes. */
 const forever = 1e14;
+/** Of PostgreSQL's integer, the shortest: not reached by a change per second in 68 years. */
+const highestVersion = 2 ** 31 - 1;
 
 export abstract class SqlStore implements Store {
   readonly abilities: Abilities = Object.freeze({
@@ -162,16 +165,22 @@ function duration(ms: number): number {
 /** The record of a row; nothing when there is none, or it ended while the statement ran. */
 export function recordOf(row: Row | undefined): StoreRecord | undefined {
   if (row === undefined) return undefined;
-  const deadlineIn = Number(row["ends"]);
-  const idleIn = row["idles"] === null ? undefined : Number(row["idles"]);
+  // A hand may have written "infinity".
+  const deadlineIn = Math.min(Number(row["ends"]), forever);
+  const idleIn = row["idles"] === null ? undefined : Math.min(Number(row["idles"]), forever);
   if (deadlineIn <= 0 || (idleIn !== undefined && idleIn <= 0)) return undefined;
+  const key = text(row["id"]);
+  const version = Number(row["version"]);
+  const digest = bytes(row["digest"]);
+  // Past the highest version, every change would fail at the column's type.
+  if (digest.length !== 32 || !(version > 0 && version < highestVersion)) return damaged(key);
   return {
-    key: text(row["id"]),
-    version: Number(row["version"]),
-    digest: bytes(row["digest"]),
+    key,
+    version,
+    digest,
     data: bytes(row["data"]),
     // The server's clock may be set back.
-    age: Math.max(0, Number(row["age"])),
+    age: Math.min(Math.max(0, Number(row["age"])), forever),
     deadlineIn,
     idleIn,
   };

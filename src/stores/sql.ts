@@ -51,8 +51,10 @@ export interface Dialect {
   readonly clock: string;
   /** A time, some milliseconds later. */
   readonly plus: (time: string, ms: string) => string;
-  /** Milliseconds from one time to another, null when one is null. */
+  /** Milliseconds from one time to another, null when one is null; no error for any two. */
   readonly between: (from: string, to: string) => string;
+  /** The version in a reply, where a driver refuses numbers that its column can hold. */
+  readonly version?: string | undefined;
   /** The functions for the lesser and the greater of two values, neither null. */
   readonly least: string;
   readonly greatest: string;
@@ -113,7 +115,7 @@ export function statementsOf(dialect: Dialect): Statements {
     mark = (value) => value,
   } = dialect;
   const columns =
-    `id, version, digest, data, ${between("created", now)} AS age, ` +
+    `id, ${dialect.version ?? "version"}, digest, data, ${between("created", now)} AS age, ` +
     `${between(now, "deadline")} AS ends, ${between(now, "idle")} AS idles`;
   const alive = aliveAt(clock);
 

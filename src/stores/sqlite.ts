@@ -66,7 +66,9 @@ function dialectOf(table: string): Dialect {
     now,
     clock: now,
     plus: (time, ms) => `(${time} + ${ms})`,
-    between: (from, to) => `(${to} - ${from})`,
+    // As doubles: node:sqlite refuses to read integers beyond 2^53, which a hand may have written.
+    between: (from, to) => `(${to} - ${from} + 0.0)`,
+    version: "CAST(version AS REAL) AS version",
     least: "min",
     greatest: "max",
     unlessTaken: " ON CONFLICT (id) DO NOTHING",
@@ -74,7 +76,8 @@ function dialectOf(table: string): Dialect {
 }
 
 /**
- * The table, for migration tools: what `setUp()` creates.
+ * The table, for migration tools: what `setUp()` creates. STRICT, so that no hand puts text where
+ * bytes belong.
  *
  * @throws {SessionError} `invalid-option`
  */
@@ -87,7 +90,7 @@ export function sqliteSchema(options: TableOptions = {}): string {
   created INTEGER NOT NULL,
   deadline INTEGER NOT NULL,
   idle INTEGER
-)`;
+) STRICT`;
 }
 
 /**

@@ -1,9 +1,11 @@
 // MySQLStore when its server, its network or its neighbours fail.
+import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
 import { type MySQLClient, mysqlSchema, MySQLStore } from "../../src/stores/mysql.ts";
 import { startMariaDB } from "../servers/mariadb.ts";
 import { type Proxy, startProxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
+import { hostileRowTests } from "./faults-rows.ts";
 import { faultTests } from "./faults-sql.ts";
 import { type Connected, mysqlClients } from "./sql-clients.ts";
 
@@ -35,6 +37,27 @@ describe("MySQLStore: faults", () => {
   }
 
   for (const [name, connect] of clients) {
+    let rows: Connected<MySQLClient> | undefined;
+    before(async () => (rows = await connect(server.url)));
+    after(() => rows?.end());
+    hostileRowTests({
+      name,
+      store: () => new MySQLStore(rows?.client ?? assert.fail()),
+      edit: async (key, assignments) => {
+        await admin(`UPDATE scs_sessions SET ${assignments} WHERE id = '${key}'`);
+      },
+      bytes: (hex) => `x'${hex}'`,
+      damage: {
+        "of version 0": "version = 0",
+        "past the highest version": "version = 4294967295",
+      },
+      harmless: {
+        "no end": "deadline = 9223372036854775807, idle = 9223372036854775807",
+        "created before all times": "created = -9223372036854775808",
+        "created after all times": "created = 9223372036854775807",
+      },
+    });
+
     faultTests({
       name,
       connect: (url, settings) => {

@@ -1,9 +1,11 @@
 // PostgresStore when its server, its network or its neighbours fail.
+import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
 import { type PostgresClient, PostgresStore } from "../../src/stores/postgres.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { type Proxy, startProxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
+import { hostileRowTests } from "./faults-rows.ts";
 import { faultTests } from "./faults-sql.ts";
 import { type Connected, postgresClients } from "./sql-clients.ts";
 
@@ -31,6 +33,35 @@ describe("PostgresStore: faults", () => {
   }
 
   for (const [name, connect] of clients) {
+    let rows: Connected<PostgresClient> | undefined;
+    before(async () => {
+      rows = await connect(server.url);
+      await new PostgresStore(rows.client).setUp();
+    });
+    after(() => rows?.end());
+    hostileRowTests({
+      name,
+      store: () => new PostgresStore(rows?.client ?? assert.fail()),
+      edit: async (key, assignments) => {
+        await admin(`UPDATE scs_sessions SET ${assignments} WHERE id = '${key}'`);
+      },
+      bytes: (hex) => `'\\x${hex}'::bytea`,
+      damage: {
+        "of version 0": "version = 0",
+        "of a negative version": "version = -5",
+        "with a digest of one byte": "digest = '\\x07'",
+        "with a digest too long": "digest = digest || '\\x07'",
+        "without a digest": "digest = ''",
+      },
+      harmless: {
+        "no end": "deadline = 'infinity', idle = 'infinity'",
+        "created before all times": "created = '-infinity'",
+        "created after all times": "created = 'infinity'",
+        "created tomorrow": "created = now() + interval '1 day'",
+        "a far end": "deadline = '294276-12-31', idle = '294276-12-31'",
+      },
+    });
+
     faultTests({
       name,
       connect,
