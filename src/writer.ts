@@ -90,7 +90,8 @@ export class Writer {
   }
 
   async #create(key: string, record: CreateRecord): Promise<boolean> {
-    const { store, timeouts } = this.#options;
+    const { store, timeouts, storeTimeout } = this.#options;
+    const until = performance.now() + storeTimeout;
     for (let failures = 0; ;) {
       try {
         if (await timeouts.run("create a session", () => store.create(key, record))) return true;
@@ -99,7 +100,7 @@ export class Writer {
         const found = await timeouts.run("load a session", () => store.load(key));
         return found !== undefined && sameDigest(found.digest, record.digest);
       } catch (error) {
-        await retryOrThrow(this.#options, "create", error, ++failures);
+        await retryOrThrow(this.#options, "create", error, ++failures, until);
       }
     }
   }
@@ -112,12 +113,13 @@ export class Writer {
   }
 
   async #destroy(key: string): Promise<void> {
-    const { store, timeouts } = this.#options;
+    const { store, timeouts, storeTimeout } = this.#options;
+    const until = performance.now() + storeTimeout;
     for (let failures = 0; ;) {
       try {
         return await timeouts.run("destroy a session", () => store.destroy(key));
       } catch (error) {
-        await retryOrThrow(this.#options, "destroy", error, ++failures);
+        await retryOrThrow(this.#options, "destroy", error, ++failures, until);
       }
     }
   }
