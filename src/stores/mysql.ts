@@ -112,8 +112,9 @@ export class MySQLStore extends SqlStore {
       {
         run: (statement, values) => run(query, statement, values),
         sweep: (after) => step(query, sweep, after),
-        // MEDIUMBLOB. The server's max_allowed_packet may be less, and is an error of its own.
+        // MEDIUMBLOB. The server's max_allowed_packet may be less: see tooLarge.
         longest: 2 ** 24 - 1,
+        isFull: (error) => fullBy.includes(property(error, "errno")),
       },
       options,
     );
@@ -195,6 +196,9 @@ function encoded(value: Value): Value {
 }
 
 const duplicate = 1062;
+const packetTooLarge = 1153;
+/** The disk is full; the table is. */
+const fullBy: readonly unknown[] = [1021, 1114];
 /** Deadlock; and MariaDB's "record has changed since last read" (innodb_snapshot_isolation). */
 const rolledBackBy: readonly unknown[] = [1213, 1020];
 
@@ -210,8 +214,40 @@ async function run(query: Query, statement: Statement, values: Values): Promise<
     return sql.startsWith("SELECT") ? { matched, rows } : { matched };
   } catch (error) {
     if (name === "create" && property(error, "errno") === duplicate) return { matched: 0 };
-    throw error;
+    throw await tooLarge(query, values["data"], error);
   }
+}
+
+/** What an EXECUTE needs at least beside the data: its header, the digest, the shortest numbers. */
+const packetOverhead = 60;
+
+/**
+ * A packet above `max_allowed_packet` makes the server close the connection, and its error is often lost
+ * on the way: the driver says "connection reset", and the same session fails again and again. So the
+ * limit is asked for when a large write has failed; never with the manager's default `maxSize`.
+ */
+async function tooLarge(query: Query, data: Value | undefined, error: unknown): Promise<unknown> {
+  if (!(data instanceof Uint8Array) || data.length < 100_000) return error;
+  const errno = property(error, "errno");
+  const sure = errno === packetTooLarge;
+  // Any other error of the server's: the connection did not end.
+  if (!sure && typeof errno === "number" && errno >= 1000) return error;
+  let limit: number | undefined;
+  for (let left = 3; left > 0 && limit === undefined; left--) {
+    try {
+      const { rows } = await query("SELECT @@max_allowed_packet AS bytes", []);
+      limit = Number(rows[0]?.["bytes"]);
+    } catch {
+      // A pool may give out the very connection that the server is closing.
+    }
+  }
+  if (!sure && (limit === undefined || data.length <= limit - packetOverhead)) return error;
+  return new SessionError(
+    "too-large",
+    `A session of ${data.length} bytes does not fit into the server's max_allowed_packet` +
+      (limit === undefined ? "" : ` of ${limit}`),
+    { cause: error },
+  );
 }
 
 /** How many records one DELETE removes: each is locked by its key alone, and briefly. */

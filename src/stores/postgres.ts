@@ -149,6 +149,7 @@ export class PostgresStore extends SqlStore {
         sweep: (after) => step(query, sweep, after),
         // A value of PostgreSQL is at most 1 GiB, and travels as hexadecimal text.
         longest: 2 ** 28,
+        isFull: (error) => property(error, "code") === "53100",
       },
       options,
     );

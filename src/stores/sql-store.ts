@@ -34,6 +34,8 @@ export interface Backend {
   readonly sweep: (after: string) => Promise<Step>;
   /** The longest data that a record can hold, in bytes. */
   readonly longest: number;
+  /** Whether the server's disk or table is full: the statement was undone. */
+  readonly isFull: (error: unknown) => boolean;
 }
 
 /** Three thousand years: what the servers' types hold, and what Infinity becomes. */
@@ -63,7 +65,7 @@ export abstract class SqlStore implements Store {
     return recordOf(rows?.[0]);
   }
 
-  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  /** @throws {SessionError} `too-large` when the server cannot hold the data; `store-full`. */
   async create(key: string, record: CreateRecord): Promise<boolean> {
     this.#check(key, record.data);
     const lifetime = duration(record.lifetime);
@@ -75,14 +77,14 @@ export abstract class SqlStore implements Store {
       idle: record.idle === undefined ? null : Math.min(duration(record.idle), lifetime),
     };
     const { create, vacate } = this.#statements;
-    if ((await this.#run(create, values)).matched > 0) return true;
+    if ((await this.#add(create, values)).matched > 0) return true;
     // Ids are random and never reused, so the manager does not get here. A record that has ended and
     // was not removed yet does not exist, though, and must not be in the way.
     if ((await this.#run(vacate, { id: key })).matched === 0) return false;
-    return (await this.#run(create, values)).matched > 0;
+    return (await this.#add(create, values)).matched > 0;
   }
 
-  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  /** @throws {SessionError} `too-large` when the server cannot hold the data; `store-full`. */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     this.#check(key, change.data);
     const { newDigest, lifetime, idle } = change;
@@ -91,7 +93,7 @@ export abstract class SqlStore implements Store {
       lifetime: lifetime !== undefined,
       idle: idle !== undefined,
     });
-    const { matched, rows } = await this.#run(statement, {
+    const { matched, rows } = await this.#add(statement, {
       id: key,
       version: change.version,
       digest: change.digest,
@@ -141,6 +143,18 @@ export abstract class SqlStore implements Store {
   #run(statement: Statement, values: Values): Promise<Reply> {
     this.#sweeper.wake();
     return this.#backend.run(statement, values);
+  }
+
+  /** A statement that may need room. */
+  async #add(statement: Statement, values: Values): Promise<Reply> {
+    try {
+      return await this.#run(statement, values);
+    } catch (cause) {
+      if (!this.#backend.isFull(cause)) throw cause;
+      throw new SessionError("store-full", `The session store is full: ${reason(cause)}`, {
+        cause,
+      });
+    }
   }
 
   #check(key: string, data: Uint8Array): void {

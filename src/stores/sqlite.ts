@@ -133,6 +133,7 @@ export class SQLiteStore extends SqlStore {
         sweep: async (after) => step(prepared, sweep, after),
         // SQLITE_MAX_LENGTH, less the other columns.
         longest: 999_999_000,
+        isFull: (error) => /disk is full/.test(reason(error)),
       },
       options,
     );
