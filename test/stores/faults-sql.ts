@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { SessionError } from "../../src/errors.ts";
+import { SessionManager } from "../../src/manager.ts";
 import type { Proxy } from "../servers/proxy.ts";
 import { until } from "../servers/resp.ts";
 import type { Server } from "../servers/server.ts";
@@ -19,8 +20,10 @@ export interface Fallible {
   over(client: unknown): SqlEngine;
   /** One connection past the proxy. */
   admin(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
-  /** Sleeps, as SQL. */
+  /** Sleeps a second and a half, as SQL. */
   readonly pause: string;
+  /** The client that takes every connection of the server. */
+  crowd(url: string, settings?: Settings): Promise<Connected<unknown>>;
   /** Statements that end what other connections are doing, and those connections. */
   strike(): Promise<readonly string[]>;
   /** Makes the server refuse writes, or take them again. */
@@ -30,6 +33,8 @@ export interface Fallible {
   server(): Server;
   proxy(): Proxy;
 }
+
+const full = process.env["SCS_FULL"] === "1";
 
 interface Stage {
   readonly connected: Connected<unknown>;
@@ -166,6 +171,54 @@ export function faultTests(target: Fallible): void {
       },
     );
   });
+
+  if (full) {
+    it(`${name}: a server that has no connection left`, async () => {
+      const { url } = target.server();
+      const hogs = await target.crowd(url, { max: 60, timeout: 20_000 });
+      const { store, end } = await open(url, { timeout: 20_000 });
+      const openLate = async () => {
+        const { client, end: endClient } = await target.connect(url);
+        const sessions = new SessionManager({ store: target.over(client), onEvent: () => {} });
+        return { sessions, end: () => sessions.close().then(endClient) };
+      };
+      await store.check();
+      let late = await openLate();
+      let left = false;
+      const over = Promise.all(
+        Array.from({ length: 60 }, async () => {
+          while (!left) await Promise.resolve(hogs.run(target.pause)).catch(() => sleep(20));
+        }),
+      );
+      try {
+        // Some clients connect before they are asked to: each try is a new one.
+        await until("none is left", async () => {
+          await late.end();
+          late = await openLate();
+          return await late.sessions.check().then(
+            () => false,
+            () => true,
+          );
+        });
+        await assert.rejects(late.sessions.loadToken("A".repeat(64)), { status: 503 });
+        await assert.rejects(late.sessions.check(), (caught) => {
+          assert.ok(caught instanceof SessionError && caught.code === "store-failed");
+          assert.match(caught.message, /^[^\n]*(too many|timeout|connection)[^\n]*$/i);
+          return true;
+        });
+        // Who has connections goes on.
+        await store.check();
+        left = true;
+        await over;
+        const { sessions } = late;
+        await until("it serves again", () => sessions.check().then(() => true));
+      } finally {
+        left = true;
+        await over;
+        await Promise.all([late.end(), hogs.end(), end()]);
+      }
+    });
+  }
 
   it(`${name}: a server that turns read-only serves what only reads`, async () => {
     await stage({}, async ({ store, load }) => {

@@ -1,10 +1,12 @@
 // MySQLStore when its server, its network or its neighbours fail.
 import assert from "node:assert/strict";
-import { after, before, describe } from "node:test";
+import { after, before, describe, it } from "node:test";
+import { SessionManager } from "../../src/manager.ts";
 import { type MySQLClient, mysqlSchema, MySQLStore } from "../../src/stores/mysql.ts";
 import { startMariaDB } from "../servers/mariadb.ts";
 import { type Proxy, startProxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
+import { refused } from "./engines.ts";
 import { hostileRowTests } from "./faults-rows.ts";
 import { faultTests } from "./faults-sql.ts";
 import { type Connected, mysqlClients } from "./sql-clients.ts";
@@ -18,7 +20,7 @@ describe("MySQLStore: faults", () => {
   let own: Connected<MySQLClient> | undefined;
 
   before(async () => {
-    server = await startMariaDB({ own: true });
+    server = await startMariaDB({ own: true, args: ["--max-connections=50"] });
     proxy = await startProxy(server);
     // A superuser may write to a server that is read-only.
     await admin(mysqlSchema());
@@ -58,6 +60,39 @@ describe("MySQLStore: faults", () => {
       },
     });
 
+    it(`${name}: a session above max_allowed_packet is too-large, below it is stored`, async () => {
+      await admin(`SET GLOBAL max_allowed_packet = ${2 ** 21}`);
+      const { client, end } = await connect(server.url);
+      const store = new MySQLStore(client);
+      const sessions = new SessionManager<{ text: string }>({
+        store,
+        maxSize: "20mb",
+        storeTimeout: "10s",
+        onEvent: () => {},
+      });
+      try {
+        for (const size of [2 ** 16, 2 ** 20]) {
+          const session = await sessions.loadToken(undefined);
+          session.set("text", "x".repeat(size));
+          await session.commit();
+          const found = await sessions.loadToken(session.token);
+          assert.equal(found.get("text")?.length, size);
+          for (const above of [2 ** 21 - 30, 2 ** 21, 2 ** 23]) {
+            found.set("text", "y".repeat(above));
+            await assert.rejects(found.commit(), refused("too-large", /max_allowed_packet/));
+            const fresh = await sessions.loadToken(undefined);
+            fresh.set("text", "z".repeat(above));
+            await assert.rejects(fresh.commit(), refused("too-large", /max_allowed_packet/));
+          }
+          assert.equal((await sessions.loadToken(session.token)).get("text")?.length, size);
+        }
+      } finally {
+        await sessions.close();
+        await end();
+        await admin(`SET GLOBAL max_allowed_packet = ${2 ** 24}`);
+      }
+    });
+
     faultTests({
       name,
       connect: (url, settings) => {
@@ -68,6 +103,7 @@ describe("MySQLStore: faults", () => {
       over: (client) => new MySQLStore(client as MySQLClient, { sweepInterval: 100 }),
       admin,
       pause: "SELECT SLEEP(1.5)",
+      crowd: mysqlClients.mysql2,
       strike: async () => {
         const others = await admin(
           "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'app'",

@@ -18,7 +18,7 @@ describe("PostgresStore: faults", () => {
   let own: Connected<PostgresClient> | undefined;
 
   before(async () => {
-    server = await startPostgres({ own: true });
+    server = await startPostgres({ own: true, args: ["--max_connections=50"] });
     proxy = await startProxy(server);
   });
   after(async () => {
@@ -68,6 +68,7 @@ describe("PostgresStore: faults", () => {
       over: (client) => new PostgresStore(client as PostgresClient, { sweepInterval: 100 }),
       admin,
       pause: "SELECT pg_sleep(1.5)",
+      crowd: postgresClients.pg,
       strike: async () => {
         const others = await admin(
           "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
