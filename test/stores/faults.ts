@@ -20,10 +20,12 @@ export interface Client {
   open(proxy: Proxy, single?: boolean): Promise<Opened>;
   /** Up to how many bytes a reply of this client's server to one change has. */
   readonly replyBytes: number;
+  /** How often replies are cut. Default 25, or 150 with SCS_FULL=1. */
+  readonly rounds?: number | undefined;
 }
 
 const digest = new Uint8Array(32).fill(1);
-const rounds = process.env["SCS_FULL"] === undefined ? 25 : 150;
+const usualRounds = process.env["SCS_FULL"] === undefined ? 25 : 150;
 
 /** Loads until the client is connected again. */
 async function reading<T>(load: () => Promise<T>): Promise<T> {
@@ -34,7 +36,7 @@ async function reading<T>(load: () => Promise<T>): Promise<T> {
 
 /** Registers the tests of one client. The proxy is there once they run. */
 export function networkTests(client: Client, through: () => Proxy): void {
-  const { name, replyBytes } = client;
+  const { name, replyBytes, rounds = usualRounds } = client;
 
   it(`${name}: no change is lost or done twice when replies are cut`, async () => {
     const proxy = through();
