@@ -5,6 +5,7 @@
  */
 import { SessionError } from "../errors.ts";
 import { type MySQLClient, type Query, queryOf } from "./mysql-client.ts";
+import { tooLarge } from "./mysql-packet.ts";
 import {
   aliveAt,
   bind,
@@ -17,7 +18,15 @@ import {
   type Value,
   type Values,
 } from "./sql.ts";
-import { property, reason, type Reply, SqlStore, text, withRetries } from "./sql-store.ts";
+import {
+  notCreated,
+  property,
+  reason,
+  type Reply,
+  SqlStore,
+  text,
+  withRetries,
+} from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 
 export type { MariaDBClient, MySQL2Client, MySQLClient, MySQLValue } from "./mysql-client.ts";
@@ -98,7 +107,7 @@ export class MySQLStore extends SqlStore {
   readonly #query: Query;
   readonly #options: TableOptions;
   readonly #table: string;
-  readonly #probe: Statement;
+  readonly #probes: readonly Statement[];
 
   /** @throws {SessionError} `invalid-option`: options, or a client of another kind. */
   constructor(client: MySQLClient, options: MySQLStoreOptions = {}) {
@@ -121,7 +130,7 @@ export class MySQLStore extends SqlStore {
     this.#query = query;
     this.#options = options;
     this.#table = table;
-    this.#probe = statements.probe;
+    this.#probes = statements.probes;
   }
 
   /**
@@ -132,7 +141,11 @@ export class MySQLStore extends SqlStore {
    */
   async setUp(): Promise<void> {
     if (await this.#present()) return;
-    await this.#query(mysqlSchema(this.#options), []);
+    try {
+      await this.#query(mysqlSchema(this.#options), []);
+    } catch (error) {
+      throw notCreated(this.#table, error);
+    }
     await this.#present();
   }
 
@@ -147,7 +160,7 @@ export class MySQLStore extends SqlStore {
       if (!/^(0|off)$/i.test(String(rows[0]?.["frozen"]))) throw new Error("it is read-only");
       if (Number(rows[0]?.["autocommit"]) !== 1) throw new Error("autocommit is off");
       present = await this.#present();
-      if (present) await this.#query(this.#probe.text, []);
+      if (present) for (const probe of this.#probes) await this.#query(probe.text, []);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       const message = `The MySQL server cannot keep sessions: ${reason(error)}`;
@@ -162,6 +175,7 @@ export class MySQLStore extends SqlStore {
     const { table = "scs_sessions", schema = null } = this.#options;
     const { rows } = await this.#query(
       "SELECT CAST(c.column_name AS CHAR) AS name, CAST(c.column_type AS CHAR) AS type, " +
+        "CAST(c.column_key AS CHAR) AS `index`, " +
         "t.engine AS engine FROM information_schema.columns c JOIN information_schema.tables t " +
         "ON t.table_schema = c.table_schema AND t.table_name = c.table_name " +
         "WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name = ?",
@@ -175,6 +189,14 @@ export class MySQLStore extends SqlStore {
         "store-failed",
         `The table ${this.#table} is not ours: its column "${name}" is ${found.get(name) ?? "missing"}. ` +
           "Give another `table`, or drop it (its sessions end)",
+      );
+    }
+    const id = rows.find((row) => text(row["name"]) === "id");
+    // Without it, a key could be created twice: no error would tell.
+    if (text(id?.["index"]) !== "PRI") {
+      throw new SessionError(
+        "store-failed",
+        `The table ${this.#table} is not ours: its column "id" is not the primary key`,
       );
     }
     const engine = text(rows[0]?.["engine"]);
@@ -196,7 +218,6 @@ function encoded(value: Value): Value {
 }
 
 const duplicate = 1062;
-const packetTooLarge = 1153;
 /** The disk is full; the table is. */
 const fullBy: readonly unknown[] = [1021, 1114];
 /** Deadlock; and MariaDB's "record has changed since last read" (innodb_snapshot_isolation). */
@@ -216,38 +237,6 @@ async function run(query: Query, statement: Statement, values: Values): Promise<
     if (name === "create" && property(error, "errno") === duplicate) return { matched: 0 };
     throw await tooLarge(query, values["data"], error);
   }
-}
-
-/** What an EXECUTE needs at least beside the data: its header, the digest, the shortest numbers. */
-const packetOverhead = 60;
-
-/**
- * A packet above `max_allowed_packet` makes the server close the connection, and its error is often lost
- * on the way: the driver says "connection reset", and the same session fails again and again. So the
- * limit is asked for when a large write has failed; never with the manager's default `maxSize`.
- */
-async function tooLarge(query: Query, data: Value | undefined, error: unknown): Promise<unknown> {
-  if (!(data instanceof Uint8Array) || data.length < 100_000) return error;
-  const errno = property(error, "errno");
-  const sure = errno === packetTooLarge;
-  // Any other error of the server's: the connection did not end.
-  if (!sure && typeof errno === "number" && errno >= 1000) return error;
-  let limit: number | undefined;
-  for (let left = 3; left > 0 && limit === undefined; left--) {
-    try {
-      const { rows } = await query("SELECT @@max_allowed_packet AS bytes", []);
-      limit = Number(rows[0]?.["bytes"]);
-    } catch {
-      // A pool may give out the very connection that the server is closing.
-    }
-  }
-  if (!sure && (limit === undefined || data.length <= limit - packetOverhead)) return error;
-  return new SessionError(
-    "too-large",
-    `A session of ${data.length} bytes does not fit into the server's max_allowed_packet` +
-      (limit === undefined ? "" : ` of ${limit}`),
-    { cause: error },
-  );
 }
 
 /** How many records one DELETE removes: each is locked by its key alone, and briefly. */

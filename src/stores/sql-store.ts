@@ -261,6 +261,12 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
   return names.every((name) => typeof property(value, name) === "function");
 }
 
+/** What `setUp` throws when the server refuses to create the table. */
+export function notCreated(table: string, cause: unknown): SessionError {
+  const message = `The table ${table} could not be created: ${reason(cause)}`;
+  return new SessionError("store-failed", message, { cause });
+}
+
 /** The first line of whatever was thrown: of a server, it names the cause and holds no data. */
 export function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

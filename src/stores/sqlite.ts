@@ -103,7 +103,7 @@ export class SQLiteStore extends SqlStore {
   readonly #prepared: Prepared;
   readonly #options: TableOptions;
   readonly #table: string;
-  readonly #probe: Statement;
+  readonly #probes: readonly Statement[];
 
   /** @throws {SessionError} `invalid-option`: options, or a client of another kind. */
   constructor(client: SQLiteClient, options: SQLiteStoreOptions = {}) {
@@ -143,7 +143,7 @@ export class SQLiteStore extends SqlStore {
     this.#prepared = prepared;
     this.#options = options;
     this.#table = table;
-    this.#probe = statements.probe;
+    this.#probes = statements.probes;
   }
 
   /**
@@ -166,9 +166,9 @@ export class SQLiteStore extends SqlStore {
     let present: boolean;
     try {
       present = this.#present();
-      if (present) {
-        await patiently(() => this.#prepared.run(this.#probe, {}), this.#busyTimeout);
-      }
+      if (present)
+        for (const probe of this.#probes)
+          await patiently(() => this.#prepared.run(probe, {}), this.#busyTimeout);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       const message = `SQLite cannot keep sessions: ${reason(error)}`;
