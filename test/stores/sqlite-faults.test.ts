@@ -217,6 +217,17 @@ describe("SQLiteStore: faults", () => {
     await restored.close();
   });
 
+  it(`${name}: a process does not notice that its file was deleted, as documented`, async () => {
+    const path = join(folder, "unnoticed.db");
+    const store = new SQLiteStore(connect(path));
+    await store.setUp();
+    rmSync(path);
+    assert.equal(await store.create("a", record()), true);
+    assert.equal((await store.load("a"))?.version, 1);
+    await store.check();
+    store.close();
+  });
+
   it(`${name}: a file that was deleted is 503 and one clear line until setUp`, async () => {
     const path = join(folder, "deleted.db");
     const before = connect(path);
