@@ -45,16 +45,20 @@ export function isDefinite(error: unknown): boolean {
   );
 }
 
-/** Waits a moment before another try; throws when there must be none. */
+/**
+ * Waits a moment before another try; throws when there must be none: after `until`
+ * (`performance.now`), too, since an engine may fail slowly, and each time within its timeout.
+ */
 export async function retryOrThrow(
   options: Reporter,
   operation: string,
   error: unknown,
   failures: number,
+  until: number,
 ): Promise<void> {
   reportFailure(options, operation, error);
   if (isDefinite(error)) throw error;
-  if (isTimeout(error) || failures > maxFailures) {
+  if (isTimeout(error) || failures > maxFailures || performance.now() > until) {
     throw new SessionError(
       "commit-unknown",
       `The session store did not confirm to ${operation} the session`,

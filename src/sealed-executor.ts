@@ -252,11 +252,12 @@ export class SealedExecutor implements Executor {
 
   /** Asks the list, again when the answer was lost: each of its operations may be repeated. */
   async #retrying<T>(operation: string, ask: () => Promise<T>): Promise<T> {
+    const until = performance.now() + this.#shared.settings.storeTimeout;
     for (let failures = 0; ;) {
       try {
         return await this.#shared.timeouts.run(`${operation} a session in the revocations`, ask);
       } catch (error) {
-        await retryOrThrow(this.#shared, operation, error, ++failures);
+        await retryOrThrow(this.#shared, operation, error, ++failures, until);
       }
     }
   }

@@ -112,7 +112,8 @@ export class Writer {
   }
 
   async #create(key: string, record: CreateRecord, first: Reply<boolean>): Promise<boolean> {
-    const { store, timeouts } = this.#options;
+    const { store, timeouts, storeTimeout } = this.#options;
+    const until = performance.now() + storeTimeout;
     let reply = first;
     for (let failures = 0; ; reply = this.#insert(key, record)) {
       try {
@@ -122,7 +123,7 @@ export class Writer {
         const found = await timeouts.run("load a session", () => store.load(key));
         return found !== undefined && sameDigest(found.digest, record.digest);
       } catch (error) {
-        await retryOrThrow(this.#options, "create", error, ++failures);
+        await retryOrThrow(this.#options, "create", error, ++failures, until);
       }
     }
   }
@@ -139,12 +140,13 @@ export class Writer {
   }
 
   async #destroy(key: string, first: Reply<void>): Promise<void> {
+    const until = performance.now() + this.#options.storeTimeout;
     let reply = first;
     for (let failures = 0; ; reply = this.#delete(key)) {
       try {
         return await reply;
       } catch (error) {
-        await retryOrThrow(this.#options, "destroy", error, ++failures);
+        await retryOrThrow(this.#options, "destroy", error, ++failures, until);
       }
     }
   }
