@@ -11,7 +11,6 @@ import { startMariaDB } from "../servers/mariadb.ts";
 import { mariadb as server } from "../servers/sharedServers.ts";
 import { driver, version } from "./drivers.ts";
 import { digest, hour, named, record, refused, sleep, sqlTests, suite } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -94,8 +93,6 @@ sqlTests({
   strangers: [callback, { query: () => {}, connect: () => {} }, { execute: () => {} }],
   over: (client) => new MySQLStore(client as MySQLClient),
 });
-
-raceTests(release, "mysql", address.href, table);
 
 /** Starts the operation while another transaction holds the record, and lets go after `ms`. */
 async function behind<T>(lock: string, ms: number, run: () => Promise<T>): Promise<T> {

@@ -16,7 +16,6 @@ import { startPostgres } from "../servers/postgres.ts";
 import { postgres as server } from "../servers/sharedServers.ts";
 import { driver, version } from "./drivers.ts";
 import { digest, hour, named, record, refused, sleep, sqlTests, suite, until } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 interface PgPool extends PgClient {
   on(event: "error", listener: () => void): unknown;
@@ -107,8 +106,6 @@ sqlTests({
   ],
   over: (client) => new PostgresStore(client as PostgresClient),
 });
-
-raceTests(release, "postgres", url, table);
 
 /** Starts the operation while another transaction holds the record, and lets go after `ms`. */
 async function behind<T>(key: string, ms: number, lock: string, run: () => Promise<T>): Promise<T> {

@@ -13,7 +13,6 @@ import {
   type SQLiteStoreOptions,
 } from "../../src/stores/sqlite.ts";
 import { digest, hour, named, record, refused, sqlTests, suite } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "scs-session-sqlite-"));
 const file = join(folder, "sessions.db");
@@ -61,8 +60,6 @@ sqlTests({
   strangers: [{ prepare: () => {} }, { prepare: () => {}, exec: () => {}, all: () => {} }],
   over: (client) => new SQLiteStore(client as SQLiteClient),
 });
-
-raceTests(release, "sqlite", file, "scs_sessions");
 
 describe("SQLiteStore", () => {
   const change = { version: 1, digest, data: Uint8Array.of(9) };
