@@ -16,6 +16,8 @@ export interface Source {
   readonly space: string;
   /** The most connections, where the client has a pool. Default 6. */
   readonly connections?: number | undefined;
+  /** False: nothing is asked of the engine but what requests ask. Default true. */
+  readonly sweep?: boolean | undefined;
   /** For Redis: see `RedisStore`. */
   readonly waitForReplicas?: { readonly count: number; readonly timeout: number } | undefined;
 }
@@ -30,11 +32,17 @@ export interface Opened {
 type Row = Readonly<Record<string, unknown>>;
 type Open = (source: Source) => Promise<Opened>;
 
+/** Of the SQL engines. */
+function tableOf({ space: table, sweep }: Source): { table: string; sweepInterval?: false } {
+  return sweep === false ? { table, sweepInterval: false } : { table };
+}
+
 interface Ends {
   end(): Promise<unknown>;
 }
 
-async function pg({ url, space: table, connections = 6 }: Source): Promise<Opened> {
+async function pg(source: Source): Promise<Opened> {
+  const { url, connections = 6 } = source;
   type Pool = PgClient & Ends & { on(event: "error", listener: () => void): unknown };
   const { default: module } = await driver<{
     default: { Pool: new (options: object) => Pool };
@@ -43,32 +51,35 @@ async function pg({ url, space: table, connections = 6 }: Source): Promise<Opene
   pool.on("error", () => {});
   const raw = async (text: string): Promise<Row[]> =>
     (await pool.query({ text, values: [] })).rows as Row[];
-  return { store: new PostgresStore(pool, { table }), raw, end: () => pool.end() };
+  return { store: new PostgresStore(pool, tableOf(source)), raw, end: () => pool.end() };
 }
 
-async function postgresJs({ url, space: table, connections = 6 }: Source): Promise<Opened> {
+async function postgresJs(source: Source): Promise<Opened> {
+  const { url, connections = 6 } = source;
   type Client = PostgresJsClient & Ends;
   const { default: postgres } = await driver<{
     default: (url: string, options: object) => Client;
   }>("postgres");
   const sql = postgres(url, { max: connections, onnotice: () => {} });
   const raw = async (text: string): Promise<Row[]> => (await sql.unsafe(text)) as Row[];
-  return { store: new PostgresStore(sql, { table }), raw, end: () => sql.end() };
+  return { store: new PostgresStore(sql, tableOf(source)), raw, end: () => sql.end() };
 }
 
 type MySQLPool = ConstructorParameters<typeof MySQLStore>[0] & Ends;
 
-async function mysql2({ url, space: table, connections = 6 }: Source): Promise<Opened> {
+async function mysql2(source: Source): Promise<Opened> {
+  const { url, connections = 6 } = source;
   type Pool = MySQLPool & { query(sql: string): Promise<[Row[], unknown]> };
   const { default: module } = await driver<{
     default: { createPool(options: object): Pool };
   }>("mysql2/promise");
   const pool = module.createPool({ uri: url, connectionLimit: connections });
   const raw = async (sql: string): Promise<Row[]> => (await pool.query(sql))[0];
-  return { store: new MySQLStore(pool, { table }), raw, end: () => pool.end() };
+  return { store: new MySQLStore(pool, tableOf(source)), raw, end: () => pool.end() };
 }
 
-async function mariadb({ url, space: table, connections = 6 }: Source): Promise<Opened> {
+async function mariadb(source: Source): Promise<Opened> {
+  const { url, connections = 6 } = source;
   type Pool = MySQLPool & { query(sql: string): Promise<Row[]> };
   const { default: module } = await driver<{
     default: { createPool(options: object): Pool };
@@ -82,14 +93,14 @@ async function mariadb({ url, space: table, connections = 6 }: Source): Promise<
     connectionLimit: connections,
   });
   const raw = (sql: string): Promise<Row[]> => pool.query(sql);
-  return { store: new MySQLStore(pool, { table }), raw, end: () => pool.end() };
+  return { store: new MySQLStore(pool, tableOf(source)), raw, end: () => pool.end() };
 }
 
-async function sqlite({ url, space: table }: Source): Promise<Opened> {
+async function sqlite(source: Source): Promise<Opened> {
   const { DatabaseSync } = await import("node:sqlite");
-  const database = new DatabaseSync(url);
+  const database = new DatabaseSync(source.url);
   const raw = async (sql: string): Promise<Row[]> => database.prepare(sql).all();
-  return { store: new SQLiteStore(database, { table }), raw, end: () => database.close() };
+  return { store: new SQLiteStore(database, tableOf(source)), raw, end: () => database.close() };
 }
 
 function redis(connect: (source: Source) => Promise<Connected>): Open {

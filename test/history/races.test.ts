@@ -54,7 +54,7 @@ for (const [engine, url] of Object.entries(urls)) {
     after(() => fleet?.stop());
 
     it("G1-G4, G6: nothing lost, nothing revived, one good token", async (t) => {
-      const run = { seed, clients: full ? 8 : 4, rounds: full ? 30 : 12 };
+      const run = { seed, clients: full ? 8 : 4, rounds: full ? 18 : 12 };
       const histories = await drive(fleet, run);
       const violations = histories.flatMap((history) => check(history));
       assert.equal(violations.length, 0, `${replay}\n${describeViolations(violations)}`);
@@ -72,7 +72,7 @@ for (const [engine, url] of Object.entries(urls)) {
       const { history, counts, seconds, slowest } = await sustain(fleet, {
         seed,
         connections: 4,
-        milliseconds: full ? 4000 : 1500,
+        milliseconds: full ? 3000 : 1200,
       });
       const failed = history.filter(({ status }) => status !== 200);
       assert.deepEqual(failed.slice(0, 3), [], `${replay}: ${failed.length} failed`);

@@ -40,6 +40,7 @@ const sure = ({ certainty }: Effect): boolean => certainty === "sure";
 class Values {
   readonly #effects: readonly Effect[];
   readonly #byKey = new Map<string, Write[]>();
+  readonly #byValue = new Map<string, Write>();
   readonly #removers = new Map<string, Effect[]>();
   readonly #clears: readonly Effect[];
   readonly #adds: readonly Effect[];
@@ -48,11 +49,10 @@ class Values {
     this.#effects = effects;
     this.#clears = effects.filter((effect) => effect.clears && possible(effect));
     this.#adds = effects.filter((effect) => effect.adds > 0 && possible(effect));
-    const byValue = new Map<string, Write>();
     for (const effect of effects) {
       for (const [key, value] of effect.sets) {
         const write = { effect, value, by: sure(effect) ? effect.exchange.end : Infinity };
-        byValue.set(`${key} ${value}`, write);
+        this.#byValue.set(`${key} ${value}`, write);
         const known = this.#byKey.get(key);
         if (known === undefined) this.#byKey.set(key, [write]);
         else known.push(write);
@@ -66,7 +66,7 @@ class Values {
     }
     for (const { exchange, data } of reads) {
       for (const [key, value] of Object.entries(data)) {
-        const write = byValue.get(`${key} ${value}`);
+        const write = this.#byValue.get(`${key} ${value}`);
         if (write !== undefined) write.by = Math.min(write.by, exchange.end);
       }
     }
@@ -84,7 +84,7 @@ class Values {
 
   #checkPresent({ exchange }: Read, key: string, value: string, report: Report): void {
     const writes = this.#byKey.get(key) ?? [];
-    const write = writes.find((each) => each.value === value);
+    const write = this.#byValue.get(`${key} ${value}`);
     if (write === undefined || write.effect.exchange.start >= exchange.end) {
       report("phantom", `nobody had written ${key} = ${value} in this session`, exchange);
       return;
@@ -115,36 +115,38 @@ class Values {
 
   #checkAbsent(read: Read, key: string, writes: readonly Write[], report: Report): void {
     const { exchange } = read;
+    // What explains that the one that began last is not there explains it for all others.
+    let last: Write | undefined;
     for (const write of writes) {
       if (write.by >= exchange.start || !possible(write.effect)) continue;
       const { start } = write.effect.exchange;
-      const fits = (each: Effect): boolean =>
-        each !== write.effect && each.exchange.start < exchange.end && each.exchange.end > start;
-      const excuse =
-        this.#clears.some(fits) ||
-        this.#removers.get(key)?.some((each) => {
-          // The request itself removes only after it has seen; what it saw after its commit, before.
-          if (each === read.effect && !read.afterCommit) return false;
-          return fits(each) && this.#mayRemove(each, key, write, writes);
-        });
-      if (excuse !== true) {
-        report(
-          "lost change",
-          `${key} = ${write.value} is not there`,
-          write.effect.exchange,
-          exchange,
-        );
-        return;
-      }
+      if (last === undefined || start > last.effect.exchange.start) last = write;
+    }
+    if (last === undefined) return;
+    const { effect, value } = last;
+    const fits = (each: Effect): boolean =>
+      each !== effect &&
+      each.exchange.start < exchange.end &&
+      each.exchange.end > effect.exchange.start;
+    // The request itself removes only after it has seen; what it saw after its commit, before.
+    const seenFirst = (each: Effect): boolean => each === read.effect && !read.afterCommit;
+    const removers = this.#removers.get(key) ?? [];
+    const excuse =
+      this.#clears.some((each) => fits(each) && !seenFirst(each)) ||
+      removers.some(
+        (each) => fits(each) && !seenFirst(each) && this.#mayRemove(each, key, value, effect),
+      );
+    if (!excuse) {
+      report("lost change", `${key} = ${value} is not there`, effect.exchange, exchange);
     }
   }
 
-  /** A pop of another value removes this write too only if that value replaced it. */
-  #mayRemove(each: Effect, key: string, write: Write, writes: readonly Write[]): boolean {
+  /** A pop of another value removes this one too only if that value replaced it. */
+  #mayRemove(each: Effect, key: string, value: string, writer: Effect): boolean {
     const handed = each.removes.get(key);
-    if (handed === undefined || handed === write.value) return true;
-    const other = writes.find(({ value }) => value === handed);
-    return other !== undefined && other.effect.exchange.end > write.effect.exchange.start;
+    if (handed === undefined || handed === value) return true;
+    const other = this.#byValue.get(`${key} ${handed}`);
+    return other !== undefined && other.effect.exchange.end > writer.exchange.start;
   }
 
   #checkOwn({ effect, exchange, data }: Read, key: string, report: Report): void {
