@@ -41,8 +41,6 @@ export interface Effect {
 export function effectOf(exchange: Exchange, situation: Situation): Effect {
   const { step, token, status, answer, cookie } = exchange;
   const lossy = isIn(situation.loss, exchange);
-  const keeps = step.renew === true || step.destroy === true;
-  const certainty = certaintyOf(exchange, lossy && !keeps);
   // An error page does not say what the handler saw.
   const answered = (status === 200 || status === 500) && answer !== undefined;
   const found =
@@ -52,6 +50,9 @@ export function effectOf(exchange: Exchange, situation: Situation): Effect {
   const kills = step.destroy === true && onFound ? id : undefined;
   const stays = onFound && step.destroy !== true;
   const created = !stays && cookie ? idOf(cookie) : undefined;
+  // A new session is one that no replica has confirmed.
+  const kept = (step.renew === true || step.destroy === true) && created === undefined;
+  const certainty = certaintyOf(exchange, lossy && !kept);
   const renews =
     stays && step.renew === true && token !== undefined ? { from: token, to: cookie } : undefined;
   const target = stays ? id : created;

@@ -18,6 +18,8 @@ export interface Source {
   readonly connections?: number | undefined;
   /** False: nothing is asked of the engine but what requests ask. Default true. */
   readonly sweep?: boolean | undefined;
+  /** The manager's, in a server process. Default 15 s: what takes longer without a fault, hangs. */
+  readonly storeTimeout?: number | undefined;
   /** For Redis: see `RedisStore`. */
   readonly waitForReplicas?: { readonly count: number; readonly timeout: number } | undefined;
 }

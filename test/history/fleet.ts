@@ -55,6 +55,7 @@ export class Fleet {
   readonly #servers: readonly ServerProcess[];
   readonly #agent = new Agent({ keepAlive: true });
   #number = 0;
+  #done = 0;
 
   constructor(servers: readonly ServerProcess[]) {
     this.#servers = servers;
@@ -62,6 +63,11 @@ export class Fleet {
 
   get processes(): number {
     return this.#servers.length;
+  }
+
+  /** How many requests were answered with 200 so far. */
+  get done(): number {
+    return this.#done;
   }
 
   /** One request; resolves with its record, whatever came of it. */
@@ -81,6 +87,7 @@ export class Fleet {
       const { status, headAt, cookies, body } = reply;
       if (cookies.length > 1) throw new Error(`${cookies.length} Set-Cookie of one session`);
       const end = step.how === "stream" ? performance.now() : headAt;
+      if (status === 200) this.#done++;
       const cookie = cookies[0]?.match(/^session=([^;]*)/)?.[1];
       return { ...base, start, end, status, answer: answerOf(body), cookie };
     } catch (error) {

@@ -40,8 +40,7 @@ function serving(flaw: string): Serving {
     idleTimeout: "10m",
     // Every use is due, so that touches race with all else.
     touchInterval: 1,
-    // No request may fail by contention: what takes longer than this on any machine hangs.
-    storeTimeout: "15s",
+    storeTimeout: source.storeTimeout ?? 15_000,
     onEvent: () => {},
     onError: (error, _request, response) => fail(response as ServerResponse, error),
   });
