@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SessionError, type SessionErrorCode } from "../../src/errors.ts";
 import type { SessionEvent } from "../../src/events.ts";
 import { SessionManager } from "../../src/manager.ts";
@@ -71,6 +72,7 @@ describe("Redis at its limits", () => {
       const sessions = managerOn(client, `${name}:`, events);
       const token = await begin(sessions);
       const leaving = await begin(sessions);
+      await sleep(100);
       await set("maxmemory", "1");
       try {
         events.length = 0;
