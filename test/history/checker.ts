@@ -115,6 +115,7 @@ function checkAnswer({ exchange }: Effect, situation: Situation, report: Report)
   const { status, step, answer } = exchange;
   const code = answer?.code;
   if (situation.faults === true && (status === 503 || status === 0)) return;
+  if (situation.aborts === true && status === 0) return;
   if (status === 409) return; // see checkReasons
   if (status === 500 && step.how === "fail" && code === undefined) return;
   if (status === 200 && (code === undefined || step.how === "stream")) {

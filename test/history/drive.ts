@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Fleet } from "./fleet.ts";
 import type { Flaw } from "./flaws.ts";
 import { type Exchange, idOf, type Step } from "./history.ts";
-import { episode, type Episode } from "./plan.ts";
+import { episode, type Episode, type Random, randomFrom } from "./plan.ts";
 
 export interface Run {
   readonly seed: number;
@@ -11,6 +11,8 @@ export interface Run {
   readonly clients: number;
   readonly rounds: number;
   readonly flaw?: Flaw | undefined;
+  /** How many requests are given up by their client after a moment, as a fraction. */
+  readonly aborts?: number | undefined;
   /** No further round begins once this says so. */
   readonly until?: (() => boolean) | undefined;
 }
@@ -28,6 +30,7 @@ class Client {
   readonly #seed: number;
   readonly #plan: Episode;
   readonly #run: Run;
+  readonly #random: Random;
   readonly #history: Exchange[] = [];
   /** Every token ever given out to this client, oldest first. */
   readonly #issued: string[] = [];
@@ -39,6 +42,7 @@ class Client {
     this.#seed = seed;
     this.#plan = episode(seed, run.rounds, fleet.processes);
     this.#run = run;
+    this.#random = randomFrom(~seed);
   }
 
   async live(): Promise<Exchange[]> {
@@ -85,7 +89,9 @@ class Client {
     token: string | undefined,
     id: string | undefined,
   ): Promise<Exchange> {
-    const exchange = await this.#fleet.send(process, step, token, { flaw: this.#run.flaw });
+    const { flaw, aborts = 0 } = this.#run;
+    const abortAfter = this.#random() < aborts ? this.#random() * 8 : undefined;
+    const exchange = await this.#fleet.send(process, step, token, { flaw, abortAfter });
     this.#history.push(exchange);
     const { cookie } = exchange;
     if (cookie) {

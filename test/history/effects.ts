@@ -8,6 +8,8 @@ export type Certainty = "sure" | "none" | "maybe";
 export interface Situation {
   /** Servers failed: 503 and broken connections are answers like others. */
   readonly faults?: boolean | undefined;
+  /** Clients went away before their answers came. */
+  readonly aborts?: boolean | undefined;
   /**
    * What was acknowledged between these times may be lost, as the engine's documentation says of its
    * failover; what was seen then, too. Renewals and destroys are kept, where the engine waits for them.

@@ -75,7 +75,12 @@ export class Fleet {
     process: number,
     step: Step,
     token: string | undefined,
-    more: { readonly flaw?: Flaw | undefined; readonly probe?: boolean | undefined } = {},
+    more: {
+      readonly flaw?: Flaw | undefined;
+      readonly probe?: boolean | undefined;
+      /** Milliseconds after which the client goes away. */
+      readonly abortAfter?: number | undefined;
+    } = {},
   ): Promise<Exchange> {
     const headers: Record<string, string> = {};
     if (token !== undefined) headers["cookie"] = `session=${token}`;
@@ -83,7 +88,8 @@ export class Fleet {
     const base = { number: ++this.#number, process, step, token, probe: more.probe };
     const start = performance.now();
     try {
-      const reply = await this.#request(process, "/", headers, JSON.stringify(step));
+      const sent = JSON.stringify(step);
+      const reply = await this.#request(process, "/", headers, sent, more.abortAfter);
       const { status, headAt, cookies, body } = reply;
       if (cookies.length > 1) throw new Error(`${cookies.length} Set-Cookie of one session`);
       const end = step.how === "stream" ? performance.now() : headAt;
@@ -114,6 +120,7 @@ export class Fleet {
     path: string,
     headers: Readonly<Record<string, string>>,
     body: string,
+    abortAfter?: number,
   ): Promise<Reply> {
     const port = this.#servers[process]?.port ?? 0;
     return new Promise((resolve, reject) => {
@@ -142,6 +149,9 @@ export class Fleet {
         });
       });
       request.end(body);
+      if (abortAfter !== undefined) {
+        setTimeout(() => request.destroy(new Error("the client went away")), abortAfter).unref();
+      }
     });
   }
 

@@ -68,11 +68,23 @@ for (const [engine, url] of Object.entries(urls)) {
       );
     });
 
+    it("G6: clients that go away in the middle get nothing of another's, and lose nothing", async (t) => {
+      const run = { seed: seed + 100, clients: full ? 8 : 4, rounds: full ? 12 : 6, aborts: 0.4 };
+      const histories = await drive(fleet, run);
+      const violations = histories.flatMap((history) => check(history, { aborts: true }));
+      assert.equal(violations.length, 0, `${replay}\n${describeViolations(violations)}`);
+      const all = histories.flat();
+      const aborted = all.filter(({ status }) => status === 0).length;
+      assert.ok(aborted > 10 && all.length - aborted > 100, `${aborted} of ${all.length}`);
+      t.diagnostic(`${all.length} requests, ${aborted} given up`);
+    });
+
     it("under continuous load on one session, every request succeeds", async (t) => {
       const { history, counts, seconds, slowest } = await sustain(fleet, {
         seed,
         connections: 4,
         milliseconds: full ? 3000 : 1200,
+        least: 150,
       });
       const failed = history.filter(({ status }) => status !== 200);
       assert.deepEqual(failed.slice(0, 3), [], `${replay}: ${failed.length} failed`);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ClusterServers, startCluster } from "../servers/cluster.ts";
+import { type Proxy, startProxy } from "../servers/proxy.ts";
 import { startRedis } from "../servers/redis.ts";
 import { command, until } from "../servers/resp.ts";
 import { type SentinelServers, startSentinel } from "../servers/sentinel.ts";
@@ -13,6 +14,7 @@ import { drive } from "./drive.ts";
 import type { Situation } from "./effects.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import type { Exchange } from "./history.ts";
+import { randomFrom } from "./plan.ts";
 
 const full = process.env["SCS_FULL"] === "1";
 const seed = given.seed ?? Math.floor(Math.random() * 2 ** 31);
@@ -57,7 +59,7 @@ async function racing(
     histories.set(engine, await drive(fleet, run));
   });
   try {
-    await sleep(1500);
+    await sleep(1000);
     await fault();
     for (const [engine, fleet] of fleets) {
       const before = fleet.done;
@@ -93,19 +95,36 @@ function judge(
   return all;
 }
 
-describe("Redis with `appendfsync always`, killed under load", () => {
+describe("Redis with `appendfsync always`", () => {
   let server: Server;
+  let proxy: Proxy;
   let fleets: Map<string, Fleet>;
   before(async () => {
     server = await startRedis({ own: true, appendonly: true });
-    fleets = await fleetsOn(server.url, "", {});
+    proxy = await startProxy(server);
+    fleets = await fleetsOn(proxy.url, "", {});
   });
   after(async () => {
     await stopAll(fleets);
+    proxy?.close();
     await server?.stop();
   });
 
-  it("loses nothing that was acknowledged, and serves again by itself", async (t) => {
+  it("connections cut in the middle of replies: nothing is lost, nothing is done twice", async (t) => {
+    const random = randomFrom(seed);
+    const histories = await racing(fleets, async () => {
+      for (let cuts = 0; cuts < (full ? 40 : 12); cuts++) {
+        const direction = random() < 0.7 ? "replies" : "requests";
+        proxy.cutAfterBytes(Math.floor(random() * 400), direction);
+        await until("a connection is cut", async () => proxy.cuts > cuts);
+        await sleep(100);
+      }
+      await proxy.resume();
+    });
+    judge(t, histories, { faults: true });
+  });
+
+  it("killed under load: loses nothing acknowledged, and serves again by itself", async (t) => {
     const histories = await racing(fleets, async () => {
       await server.kill();
       await sleep(500);

@@ -17,8 +17,8 @@ export interface Load {
   /** To each process. */
   readonly connections: number;
   readonly milliseconds: number;
-  /** Looked at between requests: true ends the load early. */
-  readonly until?: (() => boolean) | undefined;
+  /** Goes on for longer until so many requests were answered, however slow the machine is. */
+  readonly least: number;
 }
 
 /** Each connection sends its next request when the one before is answered. */
@@ -31,8 +31,9 @@ export async function sustain(fleet: Fleet, load: Load): Promise<Sustained> {
   const client = async (number: number): Promise<void> => {
     const random = randomFrom(load.seed + number);
     const process = number % fleet.processes;
-    for (let sent = 0; performance.now() - start < load.milliseconds; sent++) {
-      if (load.until?.() === true) return;
+    const goesOn = (): boolean =>
+      performance.now() - start < load.milliseconds || history.length < load.least;
+    for (let sent = 0; goesOn(); sent++) {
       const changes = changesOf(random(), `c${number}`, `${load.seed}-${number}-${sent}`);
       // A use that is due for a touch would be a write more, which nobody asked to be stored.
       history.push(await fleet.send(process, { changes, touch: false }, token));
