@@ -395,6 +395,22 @@ describe("servers that fail", () => {
     assert.deepEqual(kinds(ended, faults), ["dead token"]);
   });
 
+  it("what a client did not wait for may be done later still", () => {
+    const gone = (...changes: Change[]): Exchange =>
+      at(10, 12, { token: t1, status: 0, step: { changes }, answer: { code: "went away" } });
+    const late = [
+      begin(),
+      gone({ do: "pop", key: "flash" }, add),
+      write(20, 30, set("flash", "v")),
+      read(31, 32, { flash: "v" }),
+      read(40, 41, { count: 1 }),
+    ];
+    assert.deepEqual(kinds(late, { aborts: true }), []);
+    assert.deepEqual(kinds(late), ["answer"]);
+    const never = [begin(), gone(add), read(40, 41, { count: 2 })];
+    assert.deepEqual(kinds(never, { aborts: true }), ["done twice"]);
+  });
+
   it("a failure sends no token", () => {
     const step = { renew: true };
     const answer = { code: "commit-unknown" };

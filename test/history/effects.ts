@@ -18,6 +18,7 @@ export interface Situation {
 }
 
 export interface Effect {
+  /** Of one that nobody heard the outcome of, `end` is Infinity: the server may still be at it. */
   readonly exchange: Exchange;
   readonly certainty: Certainty;
   /** Whether its token was good; undefined when the answer does not say. */
@@ -77,8 +78,9 @@ export function effectOf(exchange: Exchange, situation: Situation): Effect {
     if (answer.data !== undefined) seen.push({ data: answer.data, afterCommit: false });
     if (answer.after !== undefined && stays) seen.push({ data: answer.after, afterCommit: true });
   }
+  const open = certainty === "maybe" && !lossy;
   return {
-    exchange,
+    exchange: open ? { ...exchange, end: Infinity } : exchange,
     certainty,
     found,
     created,

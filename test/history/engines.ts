@@ -102,7 +102,9 @@ async function sqlite(source: Source): Promise<Opened> {
   const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(source.url);
   const raw = async (sql: string): Promise<Row[]> => database.prepare(sql).all();
-  return { store: new SQLiteStore(database, tableOf(source)), raw, end: () => database.close() };
+  // As with the manager's timeout in these tests: what waits longer, on any machine, hangs.
+  const options = { ...tableOf(source), busyTimeout: 10_000 };
+  return { store: new SQLiteStore(database, options), raw, end: () => database.close() };
 }
 
 function redis(connect: (source: Source) => Promise<Connected>): Open {
