@@ -35,7 +35,6 @@ export function testedSql(release: string, on: On, own?: string): void {
   const row = { area: "engine", ...on } as const;
   const parts = ["set up", "records", "expired records"].map((part) => `${release}: ${part}`);
   tested({ ...row, note: "set up, keys, sizes, removal of expired records", suite: parts });
-  tested({ ...row, note: "races between two processes", suite: `${release}: two processes` });
   if (own !== undefined) tested({ ...row, note: "what is particular to the engine", suite: own });
 }
 

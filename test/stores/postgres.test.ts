@@ -27,7 +27,6 @@ import {
   testedSql,
   until,
 } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 interface PgPool extends PgClient {
   on(event: "error", listener: () => void): unknown;
@@ -121,8 +120,6 @@ sqlTests({
   ],
   over: (client) => new PostgresStore(client as PostgresClient),
 });
-
-raceTests(release, "postgres", url, table);
 
 /** Starts the operation while another transaction holds the record, and lets go after `ms`. */
 async function behind<T>(key: string, ms: number, lock: string, run: () => Promise<T>): Promise<T> {
