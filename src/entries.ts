@@ -25,6 +25,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** From this many bytes on `set` beats a loop. */
 const longCopy = 48;
 
+type SizeOf = (keyLength: number, valueLength: number) => number;
+
 /** Writes one entry; gives the position behind it. */
 export type WriteEntry = (position: number, key: string, value: Uint8Array) => number;
 
@@ -166,7 +168,7 @@ export class Entries implements MutableEntries {
     let from = this.#start;
     let to = from;
     for (let place = 0; place < places.length; place += fields) {
-      if (changes?.some((change) => change.place === place) === true) {
+      if (changes !== undefined && isAmong(changes, place)) {
         at = this.#copy(target, at, from, to);
         from = places[place + 3] as number;
       }
@@ -186,17 +188,20 @@ export class Entries implements MutableEntries {
   }
 
   /** The sum of what `sizeOf` gives for the lengths of each key and value. */
-  measure(sizeOf: (keyLength: number, valueLength: number) => number): number {
-    const places = this.#places;
-    const sizeAt = (at: number): number =>
-      sizeOf(this.#length(at), (places[at + 3] as number) - (places[at + 2] as number));
+  measure(sizeOf: SizeOf): number {
     let sum = 0;
-    for (let at = 0; at < places.length; at += fields) sum += sizeAt(at);
-    for (const { key, value, place } of this.#changes ?? []) {
-      if (place >= 0) sum -= sizeAt(place);
+    for (let at = 0; at < this.#places.length; at += fields) sum += this.#sizeAt(at, sizeOf);
+    if (this.#changes === undefined) return sum;
+    for (const { key, value, place } of this.#changes) {
+      if (place >= 0) sum -= this.#sizeAt(place, sizeOf);
       if (value !== undefined) sum += sizeOf(key.length, value.length);
     }
     return sum;
+  }
+
+  #sizeAt(at: number, sizeOf: SizeOf): number {
+    const places = this.#places;
+    return sizeOf(this.#length(at), (places[at + 3] as number) - (places[at + 2] as number));
   }
 
   /** The place of a key, or -1. */
@@ -250,6 +255,11 @@ export class Entries implements MutableEntries {
   #value(at: number): Uint8Array {
     return this.#bytes.subarray(this.#places[at + 2], this.#places[at + 3]);
   }
+}
+
+function isAmong(changes: readonly Change[], place: number): boolean {
+  for (const change of changes) if (change.place === place) return true;
+  return false;
 }
 
 /** Entries of their own, to be changed, with what `entries` hold. */

@@ -36,11 +36,10 @@ export class Writer {
    * @throws {SessionError} what a promise from here rejects with, too.
    */
   commit(key: string, id: string, job: Job): Reply<Base> {
-    const until = performance.now() + this.#options.storeTimeout;
     const queue = this.#queues.get(key);
     if (queue !== undefined) {
       return new Promise((resolve, reject) => {
-        queue.waiting.push(waiting(job, until, resolve, reject));
+        queue.waiting.push(this.#waiting(job, resolve, reject));
       });
     }
     // Applied here and now, in its own request; and done, if the engine answers at once.
@@ -50,7 +49,7 @@ export class Writer {
     return new Promise((resolve, reject) => {
       const fresh: Queue = { waiting: [], newest: undefined };
       this.#queues.set(key, fresh);
-      const member = waiting(job, until, resolve, reject);
+      const member = this.#waiting(job, resolve, reject);
       void this.#track(this.#run(key, id, fresh, batch.write([member], fresh, first)));
     });
   }
@@ -58,6 +57,13 @@ export class Writer {
   /** Resolves when no write is under way. */
   async drain(): Promise<void> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  #waiting(job: Job, resolve: Waiting["resolve"], reject: Waiting["reject"]): Waiting {
+    const until = performance.now() + this.#options.storeTimeout;
+    // In another commit's write `apply` must still run in this request's async context.
+    const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
+    return { job, until, apply, resolve, reject };
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -139,17 +145,6 @@ export class Writer {
       }
     }
   }
-}
-
-function waiting(
-  job: Job,
-  until: number,
-  resolve: Waiting["resolve"],
-  reject: Waiting["reject"],
-): Waiting {
-  // In another commit's write `apply` must still run in this request's async context.
-  const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
-  return { job, until, apply, resolve, reject };
 }
 
 /**
