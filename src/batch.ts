@@ -6,9 +6,11 @@ import { SessionError } from "./errors.ts";
 import { type Times, timesAfter, timesOf } from "./expiry.ts";
 import {
   damagedEvent,
+  gone,
   isDefinite,
   isTimeout,
   maxFailures,
+  renewed,
   reportFailure,
   type Reporter,
 } from "./failure.ts";
@@ -127,7 +129,7 @@ export class Batch {
         if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
-        if (found === undefined) throw this.#gone();
+        if (found === undefined) throw gone();
         // Also after an answer "not done": some drivers send a command again when its reply is lost,
         // and the second one meets the write of the first.
         if (this.#isOurs(found, next)) {
@@ -257,13 +259,6 @@ export class Batch {
     for (const member of this.#members) member.resolve(base);
   }
 
-  #gone(): SessionError {
-    return new SessionError(
-      "gone",
-      "The session ended while the request ran; its changes were not stored",
-    );
-  }
-
   #late(): SessionError {
     if (this.#unsure) return this.#unknown(undefined);
     return new SessionError(
@@ -279,13 +274,6 @@ export class Batch {
       { cause },
     );
   }
-}
-
-function renewed(): SessionError {
-  return new SessionError(
-    "renewed",
-    "The session's token was renewed while the request ran; its changes were not stored",
-  );
 }
 
 function newestBase(known: Base | undefined, members: readonly Waiting[]): Base {

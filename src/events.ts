@@ -1,3 +1,5 @@
+import type { RejectedReason } from "./sealed.ts";
+
 /** What happened, as data: hand it to any logger. Holds the session's public id, never a token. */
 export type SessionEvent = {
   /** The logger method to call: `logger[event.level](event, event.message)`. */
@@ -12,6 +14,10 @@ export type SessionEvent = {
   | { readonly type: "superseded"; readonly id: string }
   /** The cookie came more than once; `accepted` when exactly one authenticated. */
   | { readonly type: "duplicate-cookie"; readonly count: number; readonly accepted: boolean }
+  /** A sealed cookie was refused; it was treated as no session. Nothing tells the client why. */
+  | { readonly type: "rejected-cookie"; readonly reason: RejectedReason }
+  /** The engine's configuration leaves something unenforced that others enforce; once per manager. */
+  | { readonly type: "not-enforced" }
   /** A stored record does not hold what was written; it was treated as no session. */
   | { readonly type: "damaged-record"; readonly id: string; readonly reason: string }
   /** The engine failed or timed out in `operation`. */

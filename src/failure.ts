@@ -1,5 +1,5 @@
 /** What an engine's failure means: for a retry, and for the log. */
-import { SessionError } from "./errors.ts";
+import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { sleep } from "./timeouts.ts";
 
@@ -62,4 +62,34 @@ export async function retryOrThrow(
     );
   }
   await sleep(20 + Math.random() * 30);
+}
+
+/** Another request ended the session, or its time was up. */
+export function gone(): SessionError {
+  return new SessionError(
+    "gone",
+    "The session ended while the request ran; its changes were not stored",
+  );
+}
+
+/** Another request renewed the session's token. */
+export function renewed(): SessionError {
+  return new SessionError(
+    "renewed",
+    "The session's token was renewed while the request ran; its changes were not stored",
+  );
+}
+
+/** A plan that cannot be carried out. */
+export function failedPlan(code: SessionErrorCode): SessionError {
+  if (code === "superseded") {
+    return new SessionError(
+      "superseded",
+      "The request came with a token that has been renewed meanwhile; its changes were not stored",
+    );
+  }
+  return new SessionError(
+    "head-sent",
+    "The commit needs a Set-Cookie, and the response head has been sent",
+  );
 }

@@ -9,6 +9,7 @@ import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
 import { freezeDeep } from "./frozen.ts";
 import { emptyState, entrySize, sizeOf, type State } from "./record.ts";
+import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
 
@@ -22,6 +23,8 @@ export interface Origin {
   readonly version: number;
   readonly state: State;
   readonly times: Times;
+  /** The same in its engine's form, where sessions travel in cookies. */
+  readonly sealed?: SealedRecord | undefined;
 }
 
 /** What a session asks of whoever loaded it. */
@@ -32,6 +35,8 @@ export interface Host {
   now(): number;
   /** False once the head is sent, and where there is no response at all. */
   readonly canSendToken: boolean;
+  /** Every change needs the head: the session travels in a cookie. */
+  readonly travels: boolean;
   /** Something was recorded. */
   changed(): void;
   commit(): Promise<void>;
@@ -41,8 +46,8 @@ export interface Host {
 /** One transaction, taken out of the session to be committed. */
 export interface Taken {
   readonly intent: Intent;
-  /** Records to delete once this transaction is committed: their data were merged into it. */
-  readonly absorbed: readonly string[];
+  /** Sessions to end once this transaction is committed: their data were merged into it. */
+  readonly absorbed: readonly Origin[];
   /** The entries as the request sees them. */
   readonly view: ReadonlyEntries;
   /** The operations were recorded on the committed state, one by one, so `view` is their result. */
@@ -71,8 +76,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #ended = false;
   /** A commit was done after something had been recorded, which is shown on top of its outcome. */
   #replayed = false;
-  /** Records to delete once the commit that took over their data is done. */
-  #absorbed: string[] = [];
+  /** Sessions to end once the commit that took over their data is done. */
+  #absorbed: Origin[] = [];
 
   constructor(host: Host, origin: Origin | undefined, superseded: boolean) {
     this.#host = host;
@@ -291,7 +296,10 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
   /** Records a change and shows it; `bytes` is the new value, where it has been encoded already. */
   #record(operation: Operation, bytes?: Uint8Array): void {
-    if (this.isNew && !this.#superseded) this.#requireHead("start a session");
+    if (!this.#superseded) {
+      if (this.isNew) this.#requireHead("start a session");
+      else if (this.#host.travels) this.#requireHead("change a session that travels in the cookie");
+    }
     if (operation.kind === "clear") {
       this.#size = 0;
       this.#decoded = undefined;
@@ -413,10 +421,11 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     }
   }
 
-  /** A touch was written at `now`. */
-  touched(now: number, idle: number): void {
+  /** A touch was written at `now`; another token is one that carries it. */
+  touched(now: number, idle: number, token?: string): void {
     if (this.#origin === undefined) return;
-    this.#origin = { ...this.#origin, times: timesAfter(this.#origin.times, now, { idle }) };
+    const times = timesAfter(this.#origin.times, now, { idle });
+    this.#origin = { ...this.#origin, times, token: token ?? this.#origin.token };
   }
 
   /** Takes over another session's data, and its deadline if that is later. */
@@ -434,7 +443,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     if (deadline > this.deadline.getTime()) {
       this.#setDeadline({ at: deadline, fixed: other.state.fixedDeadline });
     }
-    this.#absorbed.push(other.key);
+    this.#absorbed.push(other);
     this.#host.changed();
   }
 }

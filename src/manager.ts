@@ -1,20 +1,21 @@
-/** `SessionManager`: loads sessions. Finding is in finder.ts, committing in request.ts and execution.ts. */
+/** `SessionManager`: loads sessions. Finding is in stored-engine.ts and sealed-engine.ts, committing in request.ts. */
 import type { Carrier } from "./carrier.ts";
 import { SessionError } from "./errors.ts";
+import type { Engine } from "./engine.ts";
 import type { SessionEvent } from "./events.ts";
-import { Execution } from "./execution.ts";
 import { touchDue } from "./expiry.ts";
-import { Finder } from "./finder.ts";
 import { LiveSession, type Origin } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { after, isPromise } from "./reply.ts";
 import { type Destination, RequestSession } from "./request.ts";
+import { isSealed } from "./sealed.ts";
+import { SealedEngine } from "./sealed-engine.ts";
 import type { Session, TokenSession } from "./session.ts";
 import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
 import type { Reply } from "./store.ts";
+import { StoredEngine } from "./stored-engine.ts";
 import { Timeouts } from "./timeouts.ts";
-import { Writer } from "./writer.ts";
 
 /** Options of one `load`. */
 export interface LoadOptions {
@@ -50,8 +51,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   /** The checked options, frozen, with every default filled in; durations in milliseconds. */
   readonly settings: Settings;
   readonly #shared: Shared;
-  readonly #finder: Finder;
-  readonly #execution: Execution;
+  readonly #engine: Engine;
   readonly #attached: Slot<Attached<D>> = slot();
   #closed = false;
 
@@ -59,19 +59,14 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   constructor(options: Options<D>) {
     const settings = settle(options);
     this.settings = settings;
-    const timeouts = new Timeouts(settings.storeTimeout);
-    const report = (event: SessionEvent): void => this.report(event);
-    const writer = new Writer({
-      store: settings.store,
-      timeouts,
-      storeTimeout: settings.storeTimeout,
-      sealer: settings.sealer,
-      now: settings.clock,
-      report,
-    });
-    this.#shared = new Shared(settings, timeouts, writer, report);
-    this.#finder = new Finder(this.#shared);
-    this.#execution = new Execution(this.#shared);
+    const shared = new Shared(settings, new Timeouts(settings.storeTimeout), (event) =>
+      this.report(event),
+    );
+    const { store } = settings;
+    this.#shared = shared;
+    this.#engine = isSealed(store)
+      ? new SealedEngine(shared, store)
+      : new StoredEngine(shared, store);
   }
 
   /**
@@ -110,8 +105,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       const request = (attached.request ??= this.#attach(carrier));
       this.#open();
       const name = transport.kind === "cookie" ? "cookie" : transport.name;
-      const session = after(this.#finder.find(carrier.header(name)), (found) => {
-        const started = request.start(found);
+      const session = after(this.#engine.find(carrier.header(name)), (found) => {
+        const started = request.start(found, this.#engine.executor(found));
         return touch ? this.#touch(started) : started;
       });
       if (!isPromise(session)) return (attached.loading = Promise.resolve(session));
@@ -122,7 +117,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   }
 
   #attach(carrier: Carrier): RequestSession<D> {
-    const request = new RequestSession<D>(this.#shared, this.#execution, carrier);
+    const request = new RequestSession<D>(this.#shared, carrier);
     carrier.attach(request);
     return request;
   }
@@ -160,7 +155,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async loadToken(token: string | undefined): Promise<TokenSession<D>> {
     this.#open();
-    return this.#touch(this.#start(await this.#finder.findToken(token), "caller"));
+    return this.#touch(this.#start(await this.#engine.findToken(token), "caller"));
   }
 
   /**
@@ -172,7 +167,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async loadCookie(header: string | null | undefined): Promise<Session<D>> {
     this.#open();
-    return this.#touch(this.#start(await this.#finder.find(header ?? undefined), "nowhere"));
+    return this.#touch(this.#start(await this.#engine.find(header ?? undefined), "nowhere"));
   }
 
   /**
@@ -188,7 +183,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       throw new SessionError("invalid-argument", "merge takes a session that this package loaded");
     }
     this.#open();
-    const { origin } = await this.#finder.findToken(token);
+    const { origin } = await this.#engine.findToken(token);
     if (origin === undefined || origin.key === (into as LiveSession<D>).origin?.key) return false;
     (into as LiveSession<D>).absorb(origin);
     return true;
@@ -204,14 +199,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async isAlive(id: string): Promise<boolean> {
     this.#open();
-    const { store } = this.settings;
-    if (!store.abilities.guarantees.includes("G2")) {
-      throw new SessionError(
-        "unsupported",
-        "This session store cannot tell whether a session ended",
-      );
-    }
-    return this.#finder.exists(id);
+    return this.#engine.exists(id);
   }
 
   /**
@@ -221,15 +209,13 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} `unsupported` on an engine that cannot list; status 503.
    */
   async *iterate(): AsyncIterable<Session<D>> {
-    for await (const found of this.#finder.list()) yield this.#start(found, "caller");
+    for await (const found of this.#engine.list()) yield this.#start(found, "caller");
   }
 
   /** Resolves when the store can serve: for a health check. @throws {SessionError} status 503 */
   async check(): Promise<void> {
     this.#open();
-    const { store } = this.settings;
-    if (store.check === undefined) return;
-    await this.#shared.timeouts.run("answer a check", async () => store.check?.());
+    await this.#engine.check();
   }
 
   /**
@@ -238,8 +224,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#shared.writer.drain();
-    await this.settings.store.close?.();
+    await this.#engine.close();
   }
 
   /**
@@ -284,6 +269,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     try {
       await session.touch();
     } catch (error) {
+      // A stamp that nobody can receive: the use does not count, as the engine's page says.
+      if (error instanceof SessionError && error.code === "head-sent") return session;
       this.report({
         type: "touch-failed",
         level: "warn",
@@ -296,7 +283,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   }
 
   #start(found: Found, destination: Destination): LiveSession<D> {
-    return new RequestSession<D>(this.#shared, this.#execution, destination).start(found);
+    const request = new RequestSession<D>(this.#shared, destination);
+    return request.start(found, this.#engine.executor(found));
   }
 
   #open(): void {

@@ -5,9 +5,10 @@
 import type { Carrier, HeadEffects, Outcome, Participant } from "./carrier.ts";
 import type { Codec } from "./codec.ts";
 import { type Intent, isIdle, noIntent, plan, type Situation } from "./commit.ts";
-import { SessionError, type SessionErrorCode } from "./errors.ts";
+import { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import type { Execution, Sink, Transaction } from "./execution.ts";
+import type { Executor, Sink, Transaction } from "./engine.ts";
+import { failedPlan } from "./failure.ts";
 import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
 import { isPromise } from "./reply.ts";
 import type { Found, Shared } from "./shared.ts";
@@ -19,9 +20,9 @@ export type Destination = Carrier | "caller" | "nowhere";
 /** The pipeline of one request, from intent to Set-Cookie. */
 export class RequestSession<D extends object> implements Host, Participant, Sink {
   readonly #shared: Shared;
-  readonly #execution: Execution;
   readonly #destination: Destination;
   #session: LiveSession<D> | undefined;
+  #executor: Executor | undefined;
   #presented = false;
   #found = false;
   /** The head is frozen: what is recorded from now on needs an explicit commit. */
@@ -29,15 +30,16 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   #intercepted = false;
   #running: Promise<void> | undefined;
   #token: HeadEffects["token"];
+  #more: readonly string[] | undefined;
 
-  constructor(shared: Shared, execution: Execution, destination: Destination) {
+  constructor(shared: Shared, destination: Destination) {
     this.#shared = shared;
-    this.#execution = execution;
     this.#destination = destination;
   }
 
   /** Starts the session, once loading is done. */
-  start(found: Found): LiveSession<D> {
+  start(found: Found, executor: Executor): LiveSession<D> {
+    this.#executor = executor;
     this.#presented = found.presented;
     this.#found = found.origin !== undefined;
     return (this.#session = new LiveSession<D>(this, found.origin, found.superseded));
@@ -66,6 +68,10 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     return this.#destination !== "nowhere" && !this.#frozen && !this.#destination.headSent;
   }
 
+  get travels(): boolean {
+    return this.#executor?.travels === true;
+  }
+
   changed(): void {
     const destination = this.#destination;
     if (typeof destination === "string") return;
@@ -89,7 +95,8 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
 
   touch(): Promise<boolean> {
     const session = this.#session;
-    return session === undefined ? Promise.resolve(false) : this.#execution.touch(session);
+    if (session === undefined) return Promise.resolve(false);
+    return (this.#executor as Executor).touch(session, this);
   }
 
   // Participant: what the adapter asks for.
@@ -103,7 +110,8 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   }
 
   effects(): HeadEffects {
-    return { vary: this.#shared.vary, private: this.#found, token: this.#token };
+    const { vary } = this.#shared;
+    return { vary, private: this.#found, token: this.#token, more: this.#more };
   }
 
   report(event: SessionEvent): void {
@@ -129,22 +137,25 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       session.settle(session.origin, false);
       return undefined;
     }
-    const failed = (error: unknown): never => {
-      this.report({
-        type: "commit-failed",
-        level: "error",
-        message: "A request's session changes could not be stored; the client got an error",
-        id: session.origin?.id,
-        error,
-      });
-      throw error;
-    };
     const decided = reason === undefined ? taken : { ...taken, intent };
     try {
-      return this.#enqueue(decided, true)?.catch(failed);
+      return this.#enqueue(decided, true)?.catch((error: unknown) => {
+        throw this.#failed(error);
+      });
     } catch (error) {
-      return Promise.reject(error as Error).catch(failed);
+      return Promise.reject(this.#failed(error));
     }
+  }
+
+  #failed(error: unknown): unknown {
+    this.report({
+      type: "commit-failed",
+      level: "error",
+      message: "A request's session changes could not be stored; the client got an error",
+      id: this.#session?.origin?.id,
+      error,
+    });
+    return error;
   }
 
   ended(): void {
@@ -162,8 +173,13 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
 
   // Sink: what the execution has to say.
 
-  send(token: HeadEffects["token"]): void {
+  get toCaller(): boolean {
+    return this.#destination === "caller";
+  }
+
+  send(token: HeadEffects["token"], more?: readonly string[]): void {
     this.#token = token;
+    this.#more = more;
   }
 
   announce(type: "created" | "renewed" | "destroyed", id: string): void {
@@ -181,8 +197,9 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     if (!outcome.closed) return undefined;
     // Nobody would receive the token: a session that cannot be used, or a browser logged out.
     const decision = plan(intent, this.#situation(session, session.origin, session.hasData));
+    if (decision.fail !== undefined) return undefined;
     const makesToken =
-      decision.fail === undefined && (decision.write === "create" || decision.renew);
+      decision.write === "create" || decision.renew || (this.travels && decision.write !== "none");
     return makesToken ? "closed" : undefined;
   }
 
@@ -220,13 +237,13 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     return work;
   }
 
-  #commit(taken: Transaction, absorbed: readonly string[], canSend: boolean): Reply<void> {
+  #commit(taken: Transaction, absorbed: readonly Origin[], canSend: boolean): Reply<void> {
     const session = this.#session as LiveSession<D>;
-    const { origin } = session;
-    const decision = plan(taken.intent, this.#situation(session, origin, taken.hasData));
+    const executor = this.#executor as Executor;
+    const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
     const done = (): Reply<void> => {
       if (decision.fail === undefined && decision.write === "create") this.#presented = true;
-      return absorbed.length === 0 ? undefined : this.#endAll(absorbed);
+      return absorbed.length === 0 ? undefined : this.#endAll(absorbed, executor);
     };
     const failed = (error: unknown): never => {
       // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
@@ -241,17 +258,20 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     };
     let running: Reply<void>;
     try {
-      if (decision.fail !== undefined) throw failure(decision.fail);
-      if (decision.token !== "none" && !canSend) throw failure("head-sent");
-      running = this.#execution.run(session, taken, decision, this);
+      if (decision.fail !== undefined) throw failedPlan(decision.fail);
+      const sends =
+        decision.token !== "none" ||
+        (executor.travels && (decision.write !== "none" || decision.destroy));
+      if (sends && !canSend) throw failedPlan("head-sent");
+      running = executor.run(session, taken, decision, this);
     } catch (error) {
       return failed(error);
     }
     return isPromise(running) ? running.then(done, failed) : done();
   }
 
-  async #endAll(keys: readonly string[]): Promise<void> {
-    for (const key of keys) await this.#execution.end(key, this);
+  async #endAll(absorbed: readonly Origin[], executor: Executor): Promise<void> {
+    for (const merged of absorbed) await executor.end(merged, this);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {
@@ -267,17 +287,4 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       lifetime: this.lifetime,
     };
   }
-}
-
-function failure(code: SessionErrorCode): SessionError {
-  if (code === "superseded") {
-    return new SessionError(
-      "superseded",
-      "The request came with a token that has been renewed meanwhile; its changes were not stored",
-    );
-  }
-  return new SessionError(
-    "head-sent",
-    "The commit needs a Set-Cookie, and the response head has been sent",
-  );
 }

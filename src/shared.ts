@@ -3,14 +3,13 @@ import { type CookieWriter, cookieWriter } from "./cookie.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Origin } from "./live.ts";
 import type { Settings } from "./options.ts";
+import type { Cookies } from "./sealed.ts";
 import type { Timeouts } from "./timeouts.ts";
-import type { Writer } from "./writer.ts";
 
 /** What all requests of a manager share. */
 export class Shared {
   readonly settings: Settings;
   readonly timeouts: Timeouts;
-  readonly writer: Writer;
   readonly report: (event: SessionEvent) => void;
   readonly cookies: CookieWriter;
   /** The request header that responses depend on. */
@@ -18,16 +17,10 @@ export class Shared {
   readonly slot: string;
   readonly prefix: string;
 
-  constructor(
-    settings: Settings,
-    timeouts: Timeouts,
-    writer: Writer,
-    report: (event: SessionEvent) => void,
-  ) {
+  constructor(settings: Settings, timeouts: Timeouts, report: (event: SessionEvent) => void) {
     const { transport, cookie } = settings;
     this.settings = settings;
     this.timeouts = timeouts;
-    this.writer = writer;
     this.report = report;
     this.cookies = cookieWriter(cookie);
     this.vary = transport.kind === "cookie" ? "Cookie" : transport.name;
@@ -42,4 +35,6 @@ export interface Found {
   readonly superseded: boolean;
   /** The request carried a token of any kind. */
   readonly presented: boolean;
+  /** What the request carried, where sessions travel in cookies. */
+  readonly cookies?: Cookies | undefined;
 }

@@ -3,7 +3,8 @@
  * the guarantees G1 to G7 through a `SessionManager` on that engine. An engine that passes keeps
  * every promise of the documentation; write your own and find out.
  */
-import { Bench, type Check, type Harness, type Runner } from "./bench.ts";
+import { isSealed } from "../sealed.ts";
+import { Bench, type Check, type Harness, type Need, type Runner } from "./bench.ts";
 import { contract } from "./contract.ts";
 import { guarantees } from "./guarantees.ts";
 
@@ -36,16 +37,31 @@ export function storeSuite(suite: StoreSuite): void {
   suite.describe(`${label}: guarantees`, () => register(suite, guarantees));
 }
 
+/** What the contract says is about records. */
+function needsOf(check: Check): readonly Need[] {
+  return contract.includes(check) ? [...check.needs, "records"] : check.needs;
+}
+
+function has(store: Harness["store"], need: Need): boolean {
+  switch (need) {
+    case "iterate":
+      return store.abilities.iterate;
+    case "records":
+      return !isSealed(store);
+    case "sealed":
+      return isSealed(store);
+    default:
+      return store.abilities.guarantees.includes(need);
+  }
+}
+
 function register(suite: StoreSuite, checks: readonly Check[]): void {
   for (const check of checks) {
     suite.it(check.name, async () => {
       const harness = await suite.create();
       try {
-        const { abilities } = harness.store;
-        const applies = check.needs.every((need) =>
-          need === "iterate" ? abilities.iterate : abilities.guarantees.includes(need),
-        );
-        if (applies) await check.run(new Bench(harness));
+        const applies = (need: Need): boolean => has(harness.store, need);
+        if (needsOf(check).every(applies)) await check.run(new Bench(harness));
       } finally {
         await harness.close?.();
       }

@@ -1,8 +1,8 @@
 /** What a plan says, carried out on an engine that keeps the record; and which token to send. */
 import type { Applied, Base } from "./batch.ts";
 import type { HeadEffects } from "./carrier.ts";
-import { applyIntent, type Intent, plan, type Steps, withEntries } from "./commit.ts";
-import type { ReadonlyEntries } from "./entries.ts";
+import { applyIntent, plan, type Steps, withEntries } from "./commit.ts";
+import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
@@ -10,54 +10,29 @@ import { emptyState } from "./record.ts";
 import { after } from "./reply.ts";
 import { seal } from "./sealing.ts";
 import type { Shared } from "./shared.ts";
-import type { Reply } from "./store.ts";
+import type { Reply, Store } from "./store.ts";
 import { digestOf, idOf, newCommitId, renewedToken } from "./token.ts";
-
-/** What one commit has to do. */
-export interface Transaction {
-  readonly intent: Intent;
-  /**
-   * The result, if no other request was faster. Undefined when another commit of this request was
-   * under way as this one was taken: the view then shows changes that may fail, or lacks others'.
-   */
-  readonly view: ReadonlyEntries | undefined;
-  readonly hasData: boolean;
-}
-
-/** The session that a plan is about. */
-export interface Target {
-  readonly origin: Origin | undefined;
-  freshToken(): string;
-  dropFreshToken(): void;
-  settle(origin: Origin | undefined, ended: boolean): void;
-  touched(now: number, idle: number): void;
-}
-
-/** Where the token of a session goes. */
-export interface Sink {
-  send(token: HeadEffects["token"]): void;
-  announce(type: "created" | "renewed" | "destroyed", id: string): void;
-}
+import type { Writer } from "./writer.ts";
 
 const maxIdCollisions = 3;
 
-/** Carries out plans on the manager's engine. Keeps no state of its own between two commits. */
-export class Execution {
+/** Keeps no state of its own between two commits: one serves all requests of a manager. */
+export class StoredExecutor implements Executor {
+  readonly travels = false;
   readonly #shared: Shared;
+  readonly #store: Store;
+  readonly #writer: Writer;
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared, store: Store, writer: Writer) {
     this.#shared = shared;
+    this.#store = store;
+    this.#writer = writer;
   }
 
-  /**
-   * One plan. What has been done when it fails stands: a destroy, and the token it cleared.
-   *
-   * @throws {SessionError} status 409 or 503.
-   */
   run(target: Target, taken: Transaction, steps: Steps, sink: Sink): Reply<void> {
     const { origin } = target;
     if (!steps.destroy || origin === undefined) return this.#write(target, taken, steps, sink);
-    return after(this.#shared.writer.destroy(origin.key), () => {
+    return after(this.#writer.destroy(origin.key), () => {
       sink.announce("destroyed", origin.id);
       target.settle(undefined, true);
       return this.#write(target, taken, steps, sink);
@@ -86,33 +61,31 @@ export class Execution {
     if (!steps.destroy) target.settle(origin, taken.intent.destroy);
   }
 
-  /** Records a use, if one is due. False when there is no session, or it has ended. */
   async touch(target: Target): Promise<boolean> {
     const { origin } = target;
     if (origin === undefined) return false;
-    const { idleTimeout, touchInterval, store, clock } = this.#shared.settings;
+    const { idleTimeout, touchInterval, clock } = this.#shared.settings;
     if (idleTimeout === undefined || !touchDue(origin.times, clock(), idleTimeout, touchInterval)) {
       return true;
     }
     const alive = await this.#shared.timeouts.run("touch a session", () =>
-      store.touch(origin.key, origin.digest, idleTimeout),
+      this.#store.touch(origin.key, origin.digest, idleTimeout),
     );
     if (alive) target.touched(clock(), idleTimeout);
     return alive;
   }
 
-  /** Ends a session whose data were taken over. */
-  async end(key: string, sink: Sink): Promise<void> {
+  async end(merged: Origin, sink: Sink): Promise<void> {
     try {
-      await this.#shared.writer.destroy(key);
-      sink.announce("destroyed", key.slice(this.#shared.prefix.length));
+      await this.#writer.destroy(merged.key);
+      sink.announce("destroyed", merged.id);
     } catch {
       // Reported by the writer. The data have been taken over; the other record ends by its timeout.
     }
   }
 
   #create(target: Target, taken: Transaction, lifetime: number, tries: number): Reply<Origin> {
-    const { settings, writer, prefix } = this.#shared;
+    const { settings, prefix } = this.#shared;
     // 144 random bits collided three times: the random source or the store is broken.
     if (tries === 0) {
       throw new SessionError("store-failed", "The session store says that every new id is taken");
@@ -128,7 +101,7 @@ export class Execution {
     const idle = settings.idleTimeout;
     return after(digestOf(settings.name, token), (digest) =>
       after(seal(settings.sealer, state, newCommitId(), id), (data) =>
-        after(writer.create(key, { digest, data, lifetime, idle }), (created) => {
+        after(this.#writer.create(key, { digest, data, lifetime, idle }), (created) => {
           if (!created) {
             target.dropFreshToken();
             return this.#create(target, taken, lifetime, tries - 1);
@@ -165,7 +138,7 @@ export class Execution {
       apply: (newest: Base) => this.#apply(newest, origin, taken, newDigest),
       runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
     };
-    return after(this.#shared.writer.commit(key, id, job), ({ version, state, times }) => {
+    return after(this.#writer.commit(key, id, job), ({ version, state, times }) => {
       // Another commit of the same batch may have renewed the token; this request still has the old.
       const digest = newDigest ?? origin.digest;
       return { key, id, token, digest, version, state, times };

@@ -1,45 +1,73 @@
 /** Finds a request's session on an engine that keeps records: cookie, token, record, digest. */
 import { findCookies } from "./cookie.ts";
+import type { Engine, Executor } from "./engine.ts";
 import { SessionError } from "./errors.ts";
+import { StoredExecutor } from "./stored-executor.ts";
 import { isSuperseded, timesOf } from "./expiry.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
 import type { Origin } from "./live.ts";
 import { open } from "./sealing.ts";
 import type { Found, Shared } from "./shared.ts";
 import { after, isPromise } from "./reply.ts";
-import type { Reply, StoreRecord } from "./store.ts";
+import type { Reply, Store, StoreRecord } from "./store.ts";
 import { digestOf, idOf, isId, isToken, sameDigest } from "./token.ts";
+import { Writer } from "./writer.ts";
 
 const nobody: Found = { origin: undefined, superseded: false, presented: false };
 const nothing: Found = { origin: undefined, superseded: false, presented: true };
 
-export class Finder {
+/** The engine that keeps records, as the manager sees it. */
+export class StoredEngine implements Engine {
   readonly #shared: Shared;
+  readonly #store: Store;
+  readonly #writer: Writer;
+  readonly #executor: StoredExecutor;
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared, store: Store) {
+    const { settings, timeouts, report } = shared;
     this.#shared = shared;
+    this.#store = store;
+    this.#writer = new Writer({
+      store,
+      timeouts,
+      storeTimeout: settings.storeTimeout,
+      sealer: settings.sealer,
+      now: settings.clock,
+      report,
+    });
+    this.#executor = new StoredExecutor(shared, store, this.#writer);
   }
 
-  /** By the value of the header that carries the token. @throws {SessionError} status 503 */
+  executor(): Executor {
+    return this.#executor;
+  }
+
+  async check(): Promise<void> {
+    if (this.#store.check === undefined) return;
+    await this.#shared.timeouts.run("answer a check", async () => this.#store.check?.());
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.drain();
+    await this.#store.close?.();
+  }
+
   find(header: string | undefined): Reply<Found> {
     if (header === undefined || header === "") return this.#among([]);
     const { transport, cookie } = this.#shared.settings;
     return this.#among(transport.kind === "cookie" ? findCookies(header, cookie.name) : [header]);
   }
 
-  /** By the token itself. @throws {SessionError} status 503 */
   findToken(token: string | undefined): Reply<Found> {
     return this.#among(token === undefined || token === "" ? [] : [token]);
   }
 
-  /** Whether there is a session with this public id. @throws {SessionError} status 503 */
   async exists(id: string): Promise<boolean> {
     if (!isId(id)) return false;
-    const { store } = this.#shared.settings;
     let record: StoreRecord | undefined;
     try {
       record = await this.#shared.timeouts.run("look for a session", () =>
-        store.load(this.#shared.prefix + id),
+        this.#store.load(this.#shared.prefix + id),
       );
     } catch (error) {
       throw this.#failed("look for a session", error);
@@ -48,9 +76,8 @@ export class Finder {
     return (await this.#decode(record, id, undefined)) !== undefined;
   }
 
-  /** Every live session of the manager; damaged records are reported and skipped. */
   async *list(): AsyncGenerator<Found> {
-    const { store } = this.#shared.settings;
+    const store = this.#store;
     if (!store.abilities.iterate || store.iterate === undefined) {
       throw new SessionError("unsupported", "This session store cannot list its sessions");
     }
@@ -92,10 +119,9 @@ export class Finder {
   }
 
   #authenticate(token: string): Reply<Found> {
-    const { store } = this.#shared.settings;
     const id = idOf(token);
     const key = this.#shared.prefix + id;
-    const reply = this.#shared.timeouts.run("load a session", () => store.load(key));
+    const reply = this.#shared.timeouts.run("load a session", () => this.#store.load(key));
     if (!isPromise(reply)) return this.#verify(reply, key, id, token);
     return reply.then(
       (record) => this.#verify(record, key, id, token),
