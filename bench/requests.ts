@@ -128,9 +128,15 @@ try {
     else if (!served) console.log(`not measured: ${column.id}: no ${column.engine} server`);
     else {
       const worker = start(column, env);
-      workers.push(worker);
-      const open = await tell(worker, { do: "open", batch, warmUp, quick });
-      worker.roundTrips = open.roundTrips ?? {};
+      try {
+        const opened = await tell(worker, { do: "open", batch, warmUp, quick });
+        worker.roundTrips = opened.roundTrips ?? {};
+        workers.push(worker);
+      } catch (error) {
+        worker.process.kill();
+        process.exitCode = 1;
+        console.log(`not measured: ${column.id}: ${String(error)}`);
+      }
     }
   }
   const order = workers.slice();
