@@ -4,16 +4,21 @@
 //   npm test                        all stages
 //   npm test -- unit types          these stages
 //   npm test -- test/cookie.test.ts these test files
-//   npm run test:full               all stages, then the tests once more with SCS_FULL=1
+//   npm run test:full               all stages, then the tests once more with SCS_FULL=1; writes
+//                                   docs/tested.md, unless something failed or CI is set
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { node, root, tool } from "./project.ts";
+import { readRun, type Run, table, unproven, writePart } from "./tested.ts";
 
 interface Count {
   passed: number;
   failed: number;
 }
+
+/** What ran on what, by stage. */
+const runs = new Map<string, Run>();
 
 const packageTests = testFiles("test/package/**/*.test.ts");
 const unitTests = testFiles("test/**/*.test.ts").filter((path) => !packageTests.includes(path));
@@ -24,15 +29,15 @@ const stages: Readonly<Record<string, () => Count>> = {
   layers: () => one(node("scripts/layers.ts")),
   check: () => one(node("scripts/check.ts")),
   types: () => one(node("scripts/types.ts")),
-  unit: () => tests(unitTests),
-  package: () => tests(packageTests),
+  unit: () => tests("unit", unitTests),
+  package: () => tests("package", packageTests),
 };
 
 /** Runs in addition, with SCS_FULL=1: the tests then take more seeds, rounds and sizes. */
 const fullStages: Readonly<Record<string, () => Count>> = {
   full: () => {
     process.env["SCS_FULL"] = "1";
-    return tests(unitTests);
+    return tests("full", unitTests);
   },
 };
 
@@ -45,13 +50,15 @@ function testFiles(pattern: string): string[] {
 }
 
 /** Runs test files; one that is skipped or left for later counts as failed. */
-function tests(files: readonly string[]): Count {
+function tests(stage: string, files: readonly string[]): Count {
   if (files.length === 0) {
     console.error("no test files");
     return { passed: 0, failed: 1 };
   }
   const folder = mkdtempSync(join(tmpdir(), "scs-session-report-"));
   const report = join(folder, "report.tap");
+  const [counts, rows] = [join(folder, "counts"), join(folder, "rows")];
+  process.env["SCS_TESTED"] = rows;
   try {
     // Engines on a server share one set of private servers, started and stopped around the run.
     const servers = files.some((path) => path.startsWith("test/stores/") && !/memory/.test(path));
@@ -63,9 +70,16 @@ function tests(files: readonly string[]): Count {
       "--test-reporter-destination=stdout",
       "--test-reporter=tap",
       `--test-reporter-destination=${report}`,
+      "--test-reporter=./scripts/counts.ts",
+      `--test-reporter-destination=${counts}`,
       ...files,
     );
     const count = counted(readFileSync(report, "utf8"));
+    const run = readRun(rows, counts);
+    runs.set(stage, run);
+    const claims = unproven(run);
+    for (const claim of claims) console.error(claim);
+    count.failed += claims.length;
     if (!passed && count.failed === 0) count.failed = 1;
     return count;
   } finally {
@@ -90,7 +104,16 @@ function chosen(args: readonly string[]): (readonly [string, () => Count])[] {
   if (names.length === 0) return Object.entries(full ? known : stages);
   const files = names.filter((name) => !(name in known));
   const picked = Object.entries(known).filter(([name]) => names.includes(name));
-  return files.length === 0 ? picked : [...picked, ["files", () => tests(files)]];
+  return files.length === 0 ? picked : [...picked, ["files", () => tests("files", files)]];
+}
+
+/** The rows of all stages; the full one ran all that the first one did. */
+function everything(): Run {
+  const kept = [...runs].filter(([stage]) => stage !== "unit" || !runs.has("full"));
+  return {
+    rows: kept.flatMap(([, { rows }]) => rows),
+    counts: kept.flatMap(([, { counts }]) => counts),
+  };
 }
 
 const total: Count = { passed: 0, failed: 0 };
@@ -106,6 +129,13 @@ for (const [name, run] of chosen(process.argv.slice(2))) {
     `${failed === 0 ? "ok    " : "FAILED"} ${name.padEnd(8)} ${seconds.padStart(6)} s  ${passed} passed, ${failed} failed`,
   );
   console.log(lines.at(-1));
+}
+
+const shown = table(everything());
+if (shown !== "") console.log(`\n=== what ran on what ===\n${shown}`);
+// In CI nothing changes the repository, and a part of the stages is not the whole table.
+if (runs.has("full") && runs.has("package") && total.failed === 0 && !process.env["CI"]) {
+  writePart("npm run test:full", shown);
 }
 
 console.log(`\n=== summary ===\n${lines.join("\n")}\n`);

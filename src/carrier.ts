@@ -50,6 +50,8 @@ export interface HeadEffects {
   readonly private: boolean;
   /** A response header to send: the one Set-Cookie, or the token's header. Implies `no-store`. */
   readonly token: { readonly name: string; readonly value: string } | undefined;
+  /** Further Set-Cookie values, of an engine whose sessions take several cookies. Only with `token`. */
+  readonly more?: readonly string[] | undefined;
 }
 
 /** One manager's part in one response. */
@@ -81,7 +83,7 @@ export interface HeadView {
   append(name: string, value: string): void;
 }
 
-/** Merges what a session wants into the head: one Vary, one Cache-Control, one Set-Cookie. */
+/** Merges what a session wants into the head: one Vary, one Cache-Control, its Set-Cookies. */
 export function applyEffects(head: HeadView, participant: Participant): void {
   const effects = participant.effects();
   const vary = head.get("Vary");
@@ -104,6 +106,9 @@ export function applyEffects(head: HeadView, participant: Participant): void {
     }
     if (effects.token.name === "Set-Cookie") head.append("Set-Cookie", effects.token.value);
     else head.set(effects.token.name, effects.token.value);
+    if (effects.more !== undefined) {
+      for (const value of effects.more) head.append("Set-Cookie", value);
+    }
   } else if (effects.private && (cache === undefined || cache === "")) {
     head.set("Cache-Control", "private");
   }

@@ -22,6 +22,7 @@ export type {
   Abilities,
   CreateRecord,
   Guarantee,
+  Reply,
   Store,
   StoreRecord,
   UpdateRecord,

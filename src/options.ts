@@ -19,6 +19,7 @@ import { defaultCodec, type Codec } from "./codec.ts";
 import type { CookieAttributes, SameSite } from "./cookie.ts";
 import type { SessionEvent } from "./events.ts";
 import { refuseContradictions } from "./prefix.ts";
+import { isSealed, type SealedStore } from "./sealed.ts";
 import type { Store } from "./store.ts";
 import { warnOnce } from "./warn.ts";
 
@@ -88,8 +89,8 @@ export type Transport = "cookie" | { readonly header: string };
  * ```
  */
 export interface Options<_D extends object = Record<string, unknown>> {
-  /** The engine that keeps the records. */
-  readonly store: Store;
+  /** The engine that keeps the records, or seals them into cookies. */
+  readonly store: Store | SealedStore;
   /**
    * Names this manager's records and is bound into its tokens, so that several managers can share
    * one engine. An RFC 9110 token of at most 128 characters. Default: the name of the cookie or
@@ -135,7 +136,7 @@ export interface Options<_D extends object = Record<string, unknown>> {
 
 /** What the rest of the package works with: checked, complete, frozen. Times in milliseconds, sizes in bytes. */
 export interface Settings {
-  readonly store: Store;
+  readonly store: Store | SealedStore;
   readonly name: string;
   readonly lifetime: number;
   readonly idleTimeout: number | undefined;
@@ -232,8 +233,24 @@ export function settle(options: Options): Settings {
   const { attributes, persist } = settleCookie(given.cookie, development, transport.kind);
   const name = transport.kind === "header" ? transport.name : attributes.name;
   const times = settleTimes(given.lifetime, given.idleTimeout, given.touchInterval);
+  const store = settleStore(given.store);
+  if (isSealed(store)) {
+    if (transport.kind === "header") {
+      refuse(
+        "transport { header } does not fit a store that keeps sessions in cookies: leave it out",
+      );
+    }
+    if (attributes.partitioned && store.chunks > 2) {
+      refuse(
+        "cookie.partitioned does not fit a store with chunks 3: browsers keep 10 240 bytes of partitioned cookies per site; give it chunks 2",
+      );
+    }
+    if (given.sealer !== undefined) {
+      refuse("sealer has no effect with a store that seals sessions into cookies: leave it out");
+    }
+  }
   return Object.freeze({
-    store: settleStore(given.store),
+    store,
     name: given.name === undefined ? name : token(given.name, "name"),
     ...times,
     cookie: attributes,
@@ -269,17 +286,24 @@ function or(value: unknown, fallback: unknown): unknown {
   return value === undefined ? fallback : value;
 }
 
-function settleStore(value: unknown): Store {
+function settleStore(value: unknown): Store | SealedStore {
   if (value === undefined) {
     refuse(
       'store is missing: pass an engine, for example new MemoryStore() from "scs-session/stores/memory"',
     );
   }
   const methods = ["load", "create", "update", "touch", "destroy"] as const;
-  const store = service<Store>(value, "store", methods, ["iterate", "check", "close"]);
+  const store =
+    typeof value === "object" && value !== null && isSealed(value)
+      ? service<SealedStore>(value, "store", ["bind"], ["check", "close"])
+      : service<Store>(value, "store", methods, ["iterate", "check", "close"]);
   const abilities: unknown = store.abilities;
   if (typeof abilities !== "object" || abilities === null) {
     refuse(`store.abilities must be an object, not ${show(abilities)}`);
+  }
+  const guarantees: unknown = store.abilities.guarantees;
+  if (!Array.isArray(guarantees)) {
+    refuse(`store.abilities.guarantees must be an array, such as ["G3"], not ${show(guarantees)}`);
   }
   return store;
 }

@@ -2,9 +2,13 @@
  * Bounds every engine operation in time. One timer serves all operations of a manager: arming and
  * disarming one for each costs a third of an operation on the memory engine (0.5 us,
  * bench/micro/primitives.ts). It fires eight
- * times per timeout while operations are pending, and gives up on each in its last eighth.
+ * times per timeout while operations are pending, and gives up on each in its last eighth. Where a timer
+ * belongs to one request, each operation has its own.
  */
 import { SessionError } from "./errors.ts";
+import { perRequest } from "./isolate.ts";
+import { isPromise } from "./reply.ts";
+import type { Reply } from "./store.ts";
 
 interface Pending {
   readonly since: number;
@@ -25,34 +29,42 @@ export class Timeouts {
   }
 
   /**
-   * Runs one operation.
-   *
-   * @throws {SessionError} `store-timeout`, or `store-failed` with the engine's error as `cause`;
-   *   an engine's own SessionError passes.
+   * Runs one operation: the result where the engine has it at once, or a promise, which rejects with
+   * a SessionError: `store-timeout`, or `store-failed` with the engine's error as `cause`; an
+   * engine's own passes. Throws nothing.
    */
-  run<T>(operation: string, start: () => Promise<T>): Promise<T> {
+  run<T>(operation: string, start: () => Reply<T>): Reply<T> {
+    let reply: Reply<T>;
+    try {
+      reply = start();
+    } catch (cause) {
+      return Promise.reject(failed(operation, cause));
+    }
+    return isPromise(reply) ? this.#watch(operation, reply) : reply;
+  }
+
+  #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending: Pending = { since: performance.now(), operation, reject };
-      this.#pending.add(pending);
-      this.#arm();
-      const fail = (cause: unknown): void => {
-        this.#pending.delete(pending);
-        reject(
-          cause instanceof SessionError
-            ? cause
-            : new SessionError("store-failed", `The session store failed to ${operation}`, {
-                cause,
-              }),
-        );
-      };
-      try {
-        start().then((value) => {
-          this.#pending.delete(pending);
-          resolve(value);
-        }, fail);
-      } catch (cause) {
-        fail(cause);
+      const own = perRequest ? setTimeout(() => this.#giveUp(pending), this.#limit) : undefined;
+      if (own === undefined) {
+        this.#pending.add(pending);
+        this.#arm();
       }
+      const settled = (): void => {
+        if (own === undefined) this.#pending.delete(pending);
+        else clearTimeout(own);
+      };
+      reply.then(
+        (value) => {
+          settled();
+          resolve(value);
+        },
+        (cause: unknown) => {
+          settled();
+          reject(failed(operation, cause));
+        },
+      );
     });
   }
 
@@ -69,15 +81,24 @@ export class Timeouts {
     for (const pending of this.#pending) {
       if (now - pending.since < this.#limit - this.#tick) break; // in order of their start
       this.#pending.delete(pending);
-      pending.reject(
-        new SessionError(
-          "store-timeout",
-          `The session store did not ${pending.operation} within ${this.#limit} ms`,
-        ),
-      );
+      this.#giveUp(pending);
     }
     if (this.#pending.size > 0) this.#arm();
   }
+
+  #giveUp({ operation, reject }: Pending): void {
+    reject(
+      new SessionError(
+        "store-timeout",
+        `The session store did not ${operation} within ${this.#limit} ms`,
+      ),
+    );
+  }
+}
+
+function failed(operation: string, cause: unknown): SessionError {
+  if (cause instanceof SessionError) return cause;
+  return new SessionError("store-failed", `The session store failed to ${operation}`, { cause });
 }
 
 /** Resolves after `ms` milliseconds. */

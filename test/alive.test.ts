@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type SessionEvent, SessionManager } from "../src/index.ts";
+import { CookieStore } from "../src/stores/cookie.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
 import { ManualClock } from "../src/testing/clock.ts";
 import { FaultyStore } from "../src/testing/faults.ts";
@@ -97,12 +98,10 @@ describe("isAlive", () => {
   });
 
   it("is unsupported on an engine that holds no record", async () => {
-    const inner = new MemoryStore();
-    const store = new FaultyStore(inner);
-    Object.defineProperty(store, "abilities", {
-      value: { ...inner.abilities, guarantees: ["G5", "G6", "G7"] },
+    const store = new CookieStore({
+      keys: [{ id: "k1", key: crypto.getRandomValues(new Uint8Array(32)) }],
     });
-    const sessions = new SessionManager<Data>({ store });
+    const sessions = new SessionManager<Data>({ store, onEvent: () => {} });
     await assert.rejects(sessions.isAlive("x".repeat(24)), { code: "unsupported" });
   });
 });

@@ -75,8 +75,7 @@ describe("codec: round trips", () => {
     "array that looks like a mark": ["~d", 1],
     "arrays that look like marks": [["~"], ["~a", "~r"], { a: ["~z"] }, ["x", "~u"], "~u"],
     date: new Date("2026-11-23T12:00:00.123Z"),
-    "invalid date": new Date(Number.NaN),
-    "dates inside": { at: new Date(0), list: [new Date(-1), new Date(Number.NaN)] },
+    "dates inside": { at: new Date(0), list: [new Date(-1)] },
     map: new Map<unknown, unknown>([
       ["a", 1],
       [{ k: 1 }, new Map()],
@@ -110,6 +109,16 @@ describe("codec: round trips", () => {
   for (const [name, value] of Object.entries(values)) {
     it(name, () => assert.deepStrictEqual(trip(value), value));
   }
+
+  // Node 22 and earlier hold two of them for different.
+  it("invalid dates", () => {
+    const [alone, [inside]] = trip([new Date(Number.NaN), [new Date(Number.NaN)]]) as [
+      Date,
+      [Date],
+    ];
+    assert.ok(alone instanceof Date && Number.isNaN(alone.getTime()));
+    assert.ok(inside instanceof Date && Number.isNaN(inside.getTime()));
+  });
 
   it("Float16Array, where there is one", () => {
     const type = (globalThis as { Float16Array?: new (of: number[]) => object }).Float16Array;

@@ -28,6 +28,9 @@ const states = [
 
 type State = (typeof states)[number];
 
+/** What a class does not let one replace (Bun's): a queued response gets accessors of its own. */
+const fixed = new Set<State>();
+
 /**
  * Prepares a class of responses, so that a queued one looks sent. On the class, once: accessors defined
  * on each response give each a shape of its own in V8, and made a change the dearer (bench).
@@ -37,18 +40,8 @@ export function prepareQueue(owner: object): void {
     const found = descriptorOf(owner, name);
     // HTTP/1 keeps `finished` in each response.
     if (found?.get === undefined && name !== "writableNeedDrain") continue;
-    const get = found?.get;
-    Object.defineProperty(owner, name, {
-      configurable: true,
-      enumerable: found?.enumerable ?? false,
-      get(this: object): unknown {
-        const queue = queues.get(this);
-        return queue === undefined
-          ? get?.call(this)
-          : queue.state(name, () => get?.call(this) as unknown);
-      },
-      ...(found?.set && { set: found.set }),
-    });
+    if (Object.getOwnPropertyDescriptor(owner, name)?.configurable === false) fixed.add(name);
+    else lookSent(owner, name, found);
   }
   const flush: unknown = Reflect.get(owner, "_flush");
   if (typeof flush !== "function") return;
@@ -70,12 +63,42 @@ export function prepareQueue(owner: object): void {
   });
 }
 
+function lookSent(owner: object, name: State, found: PropertyDescriptor | undefined): void {
+  const get = found?.get;
+  Object.defineProperty(owner, name, {
+    configurable: true,
+    enumerable: found?.enumerable ?? false,
+    get(this: object): unknown {
+      const queue = queues.get(this);
+      return queue === undefined
+        ? get?.call(this)
+        : queue.state(name, () => get?.call(this) as unknown);
+    },
+    ...(found?.set && { set: found.set }),
+  });
+}
+
 function descriptorOf(from: object, name: string): PropertyDescriptor | undefined {
   for (let at: object | null = from; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     const found = Object.getOwnPropertyDescriptor(at, name);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** A call that Node takes whatever the server's options: the queue is not needed to judge it. */
+export function isSimple(
+  req: object,
+  res: Response,
+  method: Method,
+  args: readonly unknown[],
+): boolean {
+  if (isStrict(req, res)) return false;
+  if (method !== "end" && method !== "write") return true;
+  const [chunk, encoding] = args;
+  if (typeof chunk === "string") return encoding === undefined || typeof encoding === "function";
+  if (chunk instanceof Uint8Array) return true;
+  return method === "end" && (chunk === undefined || typeof chunk === "function");
 }
 
 interface Queued {
@@ -143,7 +166,14 @@ export class Queue {
     queues.set(res, this);
     const stream = streamOf(res);
     if (stream === undefined) res._header = "queued";
-    else Object.defineProperty(stream, "headersSent", { configurable: true, value: true });
+    const holder = stream ?? res;
+    // Bun has it from elsewhere than `_header`.
+    if (stream !== undefined || !res.headersSent) {
+      Object.defineProperty(holder, "headersSent", { configurable: true, value: true });
+    }
+    for (const name of fixed) {
+      if (!Object.hasOwn(res, name)) lookSent(res, name, descriptorOf(res, name));
+    }
   }
 
   /** The response is again what it was before the first head call. */
@@ -151,10 +181,11 @@ export class Queue {
     const res = this.#res;
     queues.set(res, undefined);
     const stream = streamOf(res);
-    if (stream !== undefined) {
-      delete (stream as { headersSent?: boolean }).headersSent;
-      return;
+    const holder = stream ?? res;
+    if (Object.hasOwn(holder, "headersSent")) {
+      delete (holder as { headersSent?: boolean }).headersSent;
     }
+    if (stream !== undefined) return;
     res._header = null;
     res.finished = false;
   }
@@ -230,14 +261,21 @@ function sizeOf(chunk: unknown, encoding: unknown): number {
   return 0;
 }
 
-function strictRehearsal(req: object, res: Response, line: StatusLine): ServerResponse | undefined {
-  if (streamOf(res) !== undefined) return undefined;
+/** Whether the server refuses bodies that do not fit the response. */
+function refusesBodies(req: object): boolean {
   type Served = {
     readonly socket?: { readonly server?: { rejectNonStandardBodyWrites?: boolean } };
   };
-  const rejectNonStandardBodyWrites =
-    (req as Served).socket?.server?.rejectNonStandardBodyWrites === true;
-  if (!rejectNonStandardBodyWrites && res.strictContentLength !== true) return undefined;
+  return (req as Served).socket?.server?.rejectNonStandardBodyWrites === true;
+}
+
+function isStrict(req: object, res: Response): boolean {
+  return streamOf(res) === undefined && (refusesBodies(req) || res.strictContentLength === true);
+}
+
+function strictRehearsal(req: object, res: Response, line: StatusLine): ServerResponse | undefined {
+  if (!isStrict(req, res)) return undefined;
+  const rejectNonStandardBodyWrites = refusesBodies(req);
   const scratch = rehearse(req, { rejectNonStandardBodyWrites });
   for (const name of res.getHeaderNames()) {
     scratch.setHeader(name, res.getHeader(name) as string);

@@ -7,6 +7,8 @@ export interface Behaviour {
   readonly name: string;
   /** The managers to mount, instead of the site's one. */
   managers?(site: Site): readonly AdapterSessions[];
+  /** Only where the engine keeps the records: not where sessions travel in cookies. */
+  readonly records?: boolean;
   run(site: Site): Promise<void>;
 }
 
@@ -80,6 +82,7 @@ const basics: readonly Behaviour[] = [
   },
   {
     name: "load twice is one store call and the same object, also at the same time",
+    records: true,
     async run(site) {
       site.own["/twice"] = async ({ request, respond }, sessions) => {
         const [a, b] = await Promise.all([sessions.load(request), sessions.load(request)]);
@@ -93,6 +96,7 @@ const basics: readonly Behaviour[] = [
   },
   {
     name: "a change of an existing session sends no cookie",
+    records: true,
     async run(site) {
       const cookie = await site.begin();
       noCookie(await site.ask("/put", cookie));
@@ -211,6 +215,7 @@ const failures: readonly Behaviour[] = [
   },
   {
     name: "a failed commit is a 503 with nothing of the handler's response",
+    records: true,
     async run(site) {
       site.own["/change"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "lost");
@@ -232,6 +237,7 @@ const failures: readonly Behaviour[] = [
   },
   {
     name: "a failed commit under a streamed body is a 503 too",
+    records: true,
     async run(site) {
       site.own["/stream"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "lost");
@@ -257,6 +263,7 @@ const failures: readonly Behaviour[] = [
 const overlaps: readonly Behaviour[] = [
   {
     name: "concurrent requests on one session keep all changes (G1)",
+    records: true,
     async run(site) {
       const count = 12;
       for (let i = 0; i < count; i++) {

@@ -39,6 +39,7 @@ const sse = { "Content-Type": "text/event-stream" };
 const streams: readonly Behaviour[] = [
   {
     name: "server-sent events: a change before the head is stored by it, one after it by a commit",
+    records: true,
     async run(site) {
       const headHere = gate();
       site.own["/events"] = async ({ request, respond }, sessions) => {
@@ -77,6 +78,7 @@ const streams: readonly Behaviour[] = [
   },
   {
     name: "a stream sees that another request ended its session",
+    records: true,
     async run(site) {
       const loggedOut = gate();
       site.own["/events"] = async ({ request, respond }, sessions) => {
@@ -175,6 +177,7 @@ const noticed = 300;
 const leaving: readonly Behaviour[] = [
   {
     name: "a client that leaves before the head: a new session rolls back, a change is stored",
+    records: true,
     async run(site) {
       const cookie = await site.begin();
       const { create } = site.store.calls;
@@ -206,6 +209,7 @@ const leaving: readonly Behaviour[] = [
   },
   {
     name: "a client that leaves during the commit does not stop it",
+    records: true,
     async run(site) {
       const cookie = await site.begin();
       const [committing, go] = [gate(), gate()];
@@ -226,6 +230,7 @@ const leaving: readonly Behaviour[] = [
   },
   {
     name: "a client that leaves during the body: the handler may still commit",
+    records: true,
     async run(site) {
       const cookie = await site.begin();
       const [started, left, committed] = [gate(), gate(), gate()];
@@ -258,6 +263,7 @@ const leaving: readonly Behaviour[] = [
 const throwing: readonly Behaviour[] = [
   {
     name: "a throw at any stage: stored exactly when the status is below 500",
+    records: true,
     async run(site) {
       const stages = ["load", "change", "respond", "status 404"] as const;
       for (const stage of stages) {
@@ -315,6 +321,7 @@ const throwing: readonly Behaviour[] = [
 const many: readonly Behaviour[] = [
   {
     name: "100 parallel requests of one session keep all updates (G1)",
+    records: true,
     async run(site) {
       site.own["/visit"] = async ({ request, respond }, sessions) => {
         const session = await sessions.load(request);
@@ -335,6 +342,7 @@ const many: readonly Behaviour[] = [
   },
   {
     name: "mounted twice: one session, one cookie, one Vary",
+    records: true,
     managers: (site) => [site.sessions, site.sessions],
     async run(site) {
       const response = await site.ask("/put");

@@ -2,6 +2,8 @@
 import type { SessionEvent } from "../events.ts";
 import type { Options } from "../options.ts";
 import { SessionManager } from "../manager.ts";
+import type { SealedStore } from "../sealed.ts";
+import type { Store } from "../store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { equal, present } from "./expect.ts";
 import { type FaultyOperation, FaultyStore } from "./faults.ts";
@@ -78,8 +80,11 @@ export class Site {
   readonly own: Record<string, Handle> = {};
   #server: AdapterServer | undefined;
 
-  constructor(options: Partial<Options<AdapterData>> = {}) {
-    const common = { store: this.store, development: true, storeTimeout: 1000 };
+  constructor(
+    options: Partial<Options<AdapterData>> = {},
+    engine: (records: Store) => Store | SealedStore = (records) => records,
+  ) {
+    const common = { store: engine(this.store), development: true, storeTimeout: 1000 };
     const onEvent = (event: SessionEvent): void => void this.events.push(event);
     this.sessions = new SessionManager<AdapterData>({ ...common, onEvent, ...options });
     this.second = new SessionManager<AdapterData>({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
@@ -70,9 +70,11 @@ describe("what is laid over a response", () => {
     assert.equal(undated(text), undated(bare));
   });
 
-  it("only the head, when it was read; all heads, when it was changed; nothing after the head", async () => {
+  /** The methods that are laid over it when read, after the head, when changed, and after the head. */
+  async function laidOver(prepare: (res: ServerResponse) => void): Promise<string[][]> {
     const seen: string[][] = [];
     await answer(async (_req, res, change) => {
+      prepare(res);
       const part = reading();
       change(part);
       seen.push(own(res));
@@ -80,6 +82,7 @@ describe("what is laid over a response", () => {
       seen.push(own(res));
     });
     await answer(async (_req, res, change) => {
+      prepare(res);
       change(new Part());
       seen.push(own(res));
       res.write("x");
@@ -88,14 +91,29 @@ describe("what is laid over a response", () => {
       res.end();
     });
     await answer((_req, res, change) => {
+      prepare(res);
       const part = new Part();
       part.work = undefined;
       change(part);
       res.end("x");
       seen.push(own(res));
     });
-    const heads = ["writeHead", "writeHeader"];
-    assert.deepEqual(seen, [heads, [], [...heads, "write", "end", "flushHeaders"], [], []]);
+    return seen;
+  }
+
+  it("nothing, where the methods are the class's: those know", async () => {
+    assert.deepEqual(await laidOver(() => {}), [[], [], [], [], []]);
+  });
+
+  it("over somebody's: the head, when it was read; all heads, when it was changed", async () => {
+    const seen = await laidOver((res) => {
+      const flush = res.flushHeaders;
+      res.flushHeaders = () => flush.call(res);
+    });
+    // Node 26, Bun and Deno have no `writeHeader`.
+    const heads = ["writeHead", "writeHeader"].filter((name) => name in ServerResponse.prototype);
+    const his = "flushHeaders";
+    assert.deepEqual(seen, [[...heads, his], [his], [...heads, "write", "end", his], [his], [his]]);
   });
 
   it("others' methods stay when they were laid over ours", async () => {
@@ -115,7 +133,8 @@ describe("what is laid over a response", () => {
       res.end("c");
     });
     assert.deepEqual(calls, ["write", "write"]);
-    assert.match(text, /1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0/);
+    // Node 26 joins the last two.
+    assert.match(text, /1\r\na\r\n(1\r\nb\r\n1\r\nc|2\r\nbc)\r\n0/);
   });
 });
 
@@ -176,7 +195,9 @@ describe("headers", () => {
     part.token = cookie; // of an explicit commit
     const text = await answer((_req, res, change) => {
       change(part);
-      assert.throws(() => res.writeHead(99), { code: "ERR_HTTP_INVALID_STATUS_CODE" });
+      // Deno has another code for it.
+      const code = /^ERR_(HTTP_INVALID_STATUS_CODE|INVALID_ARG_TYPE)$/;
+      assert.throws(() => res.writeHead(99), { code });
       res.writeHead(200).end("x");
     });
     assert.equal(text.match(/Set-Cookie/g)?.length, 1);

@@ -29,6 +29,7 @@ import {
   adapterSuite,
   type AdapterSetup,
 } from "../../src/testing/adapter.ts";
+import { CookieStore } from "../../src/stores/cookie.ts";
 import { listen } from "./harness.ts";
 
 type Start = (setup: AdapterSetup) => Promise<AdapterServer>;
@@ -296,7 +297,18 @@ const suites: Record<string, Start> = {
   "hono, a Response": hono(honoImmutable),
 };
 
+const keys = [{ id: "k1", key: crypto.getRandomValues(new Uint8Array(32)) }];
+
 // Side by side, since many of the tests wait for a client that leaves.
 describe("adapters", { concurrency: 4 }, () => {
   for (const [name, start] of Object.entries(suites)) adapterSuite({ describe, it, start, name });
+  for (const name of ["node, writeHead", "node, implicit head", "web", "express 5"]) {
+    adapterSuite({
+      describe,
+      it,
+      start: suites[name] as Start,
+      name: `${name}, sessions in cookies`,
+      store: (records) => new CookieStore({ keys, revocations: records, chunks: 3 }),
+    });
+  }
 });

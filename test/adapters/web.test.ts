@@ -215,6 +215,7 @@ describe("the fetch-style adapter", () => {
     test.mock.timers.tick(5000);
     assert.deepEqual(left.calls, ["finish", "ended"]);
     assert.deepEqual(committed.calls, ["finish"]);
+    test.mock.timers.reset(); // Deno does not do it by itself
   });
 
   it("waits for the commit", async () => {

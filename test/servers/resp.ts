@@ -96,3 +96,12 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+/** What a server is, as it says itself: "Redis 7.0.15", "Valkey 9.0.1". */
+export async function releaseOf(port: number): Promise<string> {
+  const info = String(await command(port, "INFO", "server"));
+  // Valkey calls itself redis_version 7.2.4 too.
+  const valkey = /^valkey_version:(\S+)/m.exec(info)?.[1];
+  if (valkey !== undefined) return `Valkey ${valkey}`;
+  return `Redis ${/^redis_version:(\S+)/m.exec(info)?.[1] ?? "of an unknown version"}`;
+}

@@ -10,7 +10,17 @@ import {
 import { startMariaDB } from "../servers/mariadb.ts";
 import { mariadb as server } from "../servers/sharedServers.ts";
 import { driver, version } from "./drivers.ts";
-import { digest, hour, named, record, refused, sleep, sqlTests, suite } from "./engines.ts";
+import {
+  digest,
+  hour,
+  named,
+  record,
+  refused,
+  sleep,
+  sqlTests,
+  suite,
+  testedSql,
+} from "./engines.ts";
 import { raceTests } from "./races.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -73,18 +83,21 @@ for (const client of [pool, changed, latin, other]) {
   store.close();
 }
 
-function engine(name: string, client: MySQLClient, whole?: boolean): void {
+function engine(title: string, client: MySQLClient, whole?: boolean): void {
   const create = async (): Promise<{ store: MySQLStore; close(): void }> => {
     const store = new MySQLStore(client, { table });
     return { store, close: () => store.close() };
   };
-  suite(name, create, whole);
+  const on = { what: "MySQLStore", with: title, version: release };
+  suite(`${release}, ${title}`, on, create, whole);
 }
 
-engine(`${release}, ${version("mysql2")}`, pool, true);
-engine(`${release}, ${version("mariadb")}`, other);
-engine(`${release}, mysql2 that counts changed rows only`, changed);
-engine(`${release}, mysql2 over latin1`, latin);
+engine(version("mysql2"), pool, true);
+engine(version("mariadb"), other);
+engine("mysql2 that counts changed rows only", changed);
+engine("mysql2 over latin1", latin);
+const withMySQL2 = { what: "MySQLStore", with: version("mysql2"), version: release };
+testedSql(release, withMySQL2, "MySQLStore");
 
 sqlTests({
   name: release,
@@ -221,8 +234,20 @@ describe("MySQLStore", () => {
     assert.equal(await least.touch("a", digest, 1), true);
     await least.destroy("a");
     least.close();
-    await rows(`REVOKE UPDATE ON ${name} FROM ${user}`);
-    await assert.rejects(least.check(), refused("store-failed", /UPDATE command denied/));
+    for (const right of ["SELECT", "INSERT", "UPDATE", "DELETE"]) {
+      await rows(`REVOKE ${right} ON ${name} FROM ${user}`);
+      await assert.rejects(least.check(), refused("store-failed", /command denied/), right);
+      await rows(`GRANT ${right} ON ${name} TO ${user}`);
+    }
+    await least.check();
+    const absent = new MySQLStore(client, { table: `${name}_absent` });
+    await assert.rejects(
+      absent.setUp(),
+      refused("store-failed", /could not be created: CREATE command denied/),
+    );
+    // What a copy of the data alone makes of it.
+    await rows(`ALTER TABLE ${name} DROP PRIMARY KEY`);
+    await assert.rejects(least.check(), refused("store-failed", /not the primary key/));
     await client.end();
     await rows(`DROP TABLE ${name}`);
     await rows(`DROP USER ${user}`);

@@ -15,7 +15,18 @@ import {
 import { startPostgres } from "../servers/postgres.ts";
 import { postgres as server } from "../servers/sharedServers.ts";
 import { driver, version } from "./drivers.ts";
-import { digest, hour, named, record, refused, sleep, sqlTests, suite, until } from "./engines.ts";
+import {
+  digest,
+  hour,
+  named,
+  record,
+  refused,
+  sleep,
+  sqlTests,
+  suite,
+  testedSql,
+  until,
+} from "./engines.ts";
 import { raceTests } from "./races.ts";
 
 interface PgPool extends PgClient {
@@ -73,7 +84,7 @@ async function ready(client: PostgresClient): Promise<void> {
 for (const client of [pool, sql, lite, strict]) await ready(client);
 
 function engine(
-  name: string,
+  title: string,
   client: PostgresClient,
   options: PostgresStoreOptions = {},
   whole?: boolean,
@@ -82,15 +93,18 @@ function engine(
     const store = new PostgresStore(client, { table, ...options });
     return { store, close: () => store.close() };
   };
-  suite(name, create, whole);
+  const on = { what: "PostgresStore", with: title, version: client === lite ? "" : release };
+  suite(client === lite ? title : `${release}, ${title}`, on, create, whole);
 }
 
-engine(`${release}, ${version("pg")}`, pool, {}, true);
-engine(`${release}, ${version("postgres")}`, sql);
+engine(version("pg"), pool, {}, true);
+engine(version("postgres"), sql);
 engine(`PGlite, ${version("@electric-sql/pglite")}`, lite);
-engine(`${release}, pg, nothing prepared`, pool, { prepare: false });
-engine(`${release}, postgres, nothing prepared`, sql, { prepare: false });
-engine(`${release}, pg, SERIALIZABLE`, strict);
+engine("pg, nothing prepared", pool, { prepare: false });
+engine("postgres, nothing prepared", sql, { prepare: false });
+engine("pg, SERIALIZABLE", strict);
+const withPg = { what: "PostgresStore", with: version("pg"), version: release };
+testedSql(release, withPg, "PostgresStore");
 
 const rows = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
   (await raw.query({ text, values: [] })).rows as Record<string, unknown>[];
@@ -234,8 +248,21 @@ describe("PostgresStore", () => {
     assert.equal(await least.touch("a", digest, 1), true);
     await least.destroy("a");
     least.close();
-    await rows(`REVOKE UPDATE ON ${name} FROM ${role}`);
-    await assert.rejects(least.check(), refused("store-failed", /permission denied/));
+    for (const right of ["SELECT", "INSERT", "UPDATE", "DELETE"]) {
+      await rows(`REVOKE ${right} ON ${name} FROM ${role}`);
+      await assert.rejects(least.check(), refused("store-failed", /permission denied/), right);
+      await rows(`GRANT ${right} ON ${name} TO ${role}`);
+    }
+    await least.check();
+    const absent = new PostgresStore(client, { table: `${name}_absent` });
+    await rows(`REVOKE CREATE ON SCHEMA public FROM ${role}`);
+    await assert.rejects(
+      absent.setUp(),
+      refused("store-failed", /could not be created: permission denied for schema public/),
+    );
+    // What a copy of the data alone makes of it.
+    await rows(`ALTER TABLE ${name} DROP CONSTRAINT ${name}_pkey`);
+    await assert.rejects(least.check(), refused("store-failed", /ON CONFLICT/));
     await client.end();
     await rows(`DROP TABLE ${name}`);
     await rows(`DROP ROLE ${role}`);

@@ -5,8 +5,9 @@ import { SessionError } from "../../src/errors.ts";
 import { RedisStore } from "../../src/stores/redis.ts";
 import { storeSuite } from "../../src/testing/store.ts";
 import { startCluster } from "../servers/cluster.ts";
-import { command, until } from "../servers/resp.ts";
+import { command, releaseOf, until } from "../servers/resp.ts";
 import { startSentinel } from "../servers/sentinel.ts";
+import { tested } from "../support/tested.ts";
 import { clustered, type Connected, guarded, version } from "./redis-drivers/clients.ts";
 
 const hour = 3_600_000;
@@ -17,10 +18,25 @@ const made = { digest, data, lifetime: hour, idle: 60_000 };
 const waitForReplicas = { count: 1, timeout: 1000 };
 
 if (process.env["SCS_FULL"] === undefined) {
-  console.log("RedisStore on Cluster and Sentinel: runs with SCS_FULL=1");
+  for (const topology of ["Cluster", "Sentinel"]) {
+    const reason = "only with SCS_FULL=1";
+    tested({ area: "engine", what: "RedisStore", with: topology, reason });
+  }
 } else {
   await onCluster();
   await onSentinel();
+}
+
+/** Adds the rows of one topology; its own tests are in `describe("RedisStore on ...")`. */
+async function testedOn(topology: string, names: readonly string[], port: number): Promise<void> {
+  const row = { area: "engine", what: "RedisStore", version: await releaseOf(port) } as const;
+  for (const name of names) {
+    const client = `${version(name)} ${topology.toLowerCase()}`;
+    const note = `${topology}: the whole suite`;
+    tested({ ...row, with: version(name), note, suite: `RedisStore, ${client}` });
+  }
+  const note = `${topology}: failover, replicas that are waited for, and what is particular to it`;
+  tested({ ...row, with: "every client", note, suite: `RedisStore on ${topology}` });
 }
 
 function suite(name: string, { client }: Connected): void {
@@ -74,6 +90,7 @@ async function onCluster(): Promise<void> {
     after(made.end);
     suite(`RedisStore, ${version(name)} cluster`, made);
   }
+  await testedOn("Cluster", [...connected.keys()], port);
 
   describe("RedisStore on Cluster", () => {
     it("lists the sessions of every primary", async () => {
@@ -161,6 +178,7 @@ async function onSentinel(): Promise<void> {
     after(made.end);
     suite(`RedisStore, ${version(name)} sentinel`, made);
   }
+  await testedOn("Sentinel", [...connected.keys()], servers.port);
 
   describe("RedisStore on Sentinel", () => {
     it("waits for replicas, also when many do at once", async () => {

@@ -4,8 +4,9 @@ import { after, before, describe, it } from "node:test";
 import { SessionError } from "../../src/errors.ts";
 import { type RedisClient, RedisStore } from "../../src/stores/redis.ts";
 import { startRedis } from "../servers/redis.ts";
-import { command, until } from "../servers/resp.ts";
+import { command, releaseOf, until } from "../servers/resp.ts";
 import type { Server } from "../servers/server.ts";
+import { tested } from "../support/tested.ts";
 import { type Connected, standalone } from "./redis-drivers/clients.ts";
 
 const hour = 3_600_000;
@@ -55,6 +56,9 @@ describe("RedisStore and its server", () => {
       args: ["--repl-diskless-sync-delay", "0"],
     });
     clients = await connectAll(server);
+    const note = "restarts, round trips by the server's count, replicas, limits";
+    const version = await releaseOf(server.port);
+    tested({ area: "engine", what: "RedisStore", with: "every client", version, note });
   });
   after(async () => {
     for (const { end } of clients.values()) end();

@@ -5,8 +5,9 @@ import { SessionError } from "../../src/errors.ts";
 import type { StoreRecord } from "../../src/store.ts";
 import { type RedisClient, RedisStore } from "../../src/stores/redis.ts";
 import { storeSuite } from "../../src/testing/store.ts";
-import { command } from "../servers/resp.ts";
+import { command, releaseOf } from "../servers/resp.ts";
 import { redis } from "../servers/sharedServers.ts";
+import { tested } from "../support/tested.ts";
 import {
   type Connected,
   ioModule,
@@ -30,10 +31,22 @@ after(() => {
 });
 
 // A pool differs from a client only in the connection that a command takes.
+const release = await releaseOf(shared.port);
 const full = process.env["SCS_FULL"] !== undefined;
-if (!full) console.log("RedisStore on redis pool: the whole suite runs with SCS_FULL=1");
+if (!full) {
+  const reason = "the whole suite only with SCS_FULL=1";
+  tested({ area: "engine", what: "RedisStore", with: version("redis pool"), reason });
+}
 for (const [name, { client }] of connected) {
   if (name === "redis pool" && !full) continue;
+  tested({
+    area: "engine",
+    what: "RedisStore",
+    with: version(name),
+    version: release,
+    note: "the whole suite; its own tests",
+    suite: `RedisStore, ${version(name)}`,
+  });
   storeSuite({
     // At the same time: the tests spend theirs waiting.
     describe: (title, body) => describe(title, { concurrency: true }, body),
@@ -210,6 +223,15 @@ for (const [name, { client }] of connected) {
     });
   });
 }
+
+tested({
+  area: "engine",
+  what: "RedisStore",
+  with: "every client",
+  version: release,
+  note: "clients, options and keys that are refused",
+  suite: "RedisStore",
+});
 
 describe("RedisStore", () => {
   it("refuses what is no client, and clients that read from replicas", async () => {

@@ -12,7 +12,8 @@ import {
   SQLiteStore,
   type SQLiteStoreOptions,
 } from "../../src/stores/sqlite.ts";
-import { digest, hour, named, record, refused, sqlTests, suite } from "./engines.ts";
+import { scriptArgs } from "../support/script.ts";
+import { digest, hour, named, record, refused, sqlTests, suite, testedSql } from "./engines.ts";
 import { raceTests } from "./races.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "scs-session-sqlite-"));
@@ -35,16 +36,21 @@ for (const client of [...connections, inMemory]) {
   store.close();
 }
 
+const on = { what: "SQLiteStore", version: release };
+const builtIn = `node:sqlite of Node ${process.versions.node.split(".", 1)[0]}`;
+testedSql(release, { ...on, with: `${builtIn}, a file` }, "SQLiteStore");
+
 let turn = 0;
 suite(
   `${release}, node:sqlite, a file`,
+  { ...on, with: `${builtIn}, a file` },
   async () => {
     const store = new SQLiteStore(connections[turn++ & 1] ?? raw);
     return { store, close: () => store.close() };
   },
   true,
 );
-suite(`${release}, node:sqlite, in memory`, async () => {
+suite(`${release}, node:sqlite, in memory`, { ...on, with: `${builtIn}, in memory` }, async () => {
   const store = new SQLiteStore(inMemory);
   return { store, close: () => store.close() };
 });
@@ -67,23 +73,19 @@ raceTests(release, "sqlite", file, "scs_sessions");
 describe("SQLiteStore", () => {
   const change = { version: 1, digest, data: Uint8Array.of(9) };
 
-  it("sets write-ahead logging, and a busy timeout only where there is none", async () => {
+  it("sets write-ahead logging, and leaves no waiting to SQLite", async () => {
     const path = join(folder, "modes.db");
     const pragma = (db: DatabaseSync, name: string): unknown =>
       Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
-    const none = new DatabaseSync(path);
-    const store = new SQLiteStore(none, { busyTimeout: 700 });
-    await store.setUp();
-    assert.equal(pragma(none, "journal_mode"), "wal");
-    assert.equal(pragma(none, "busy_timeout"), 700);
     const own = new DatabaseSync(path, { timeout: 300 });
-    new SQLiteStore(own).close();
-    assert.equal(pragma(own, "busy_timeout"), 300);
+    const store = new SQLiteStore(own, { busyTimeout: 700 });
+    await store.setUp();
+    assert.equal(pragma(own, "journal_mode"), "wal");
+    assert.equal(pragma(own, "busy_timeout"), 0);
     for (const busyTimeout of [-1, 1.5, Number.NaN, Infinity, "5"]) {
       const options = { busyTimeout } as SQLiteStoreOptions;
       assert.throws(() => new SQLiteStore(own, options), refused("invalid-option", /busyTimeout/));
     }
-    none.close();
     own.close();
   });
 
@@ -121,7 +123,7 @@ describe("SQLiteStore", () => {
     const script = `
       const { DatabaseSync } = await import("node:sqlite");
       const { SQLiteStore } = await import(${JSON.stringify(new URL("../../src/stores/sqlite.ts", import.meta.url).href)});
-      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000 });
+      const store = new SQLiteStore(new DatabaseSync(${JSON.stringify(path)}), { sweepInterval: 1000, busyTimeout: 30_000 });
       await store.setUp();
       const digest = new Uint8Array(32);
       const made = await store.create("shared", { digest, data: digest, lifetime: 3600000, idle: undefined });
@@ -136,7 +138,7 @@ describe("SQLiteStore", () => {
     `;
     const outputs = await Promise.all(
       Array.from({ length: 3 }, async () => {
-        const args = ["--input-type=module", "--eval", script];
+        const args = scriptArgs(script);
         const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
         return stdout.trim();
       }),
@@ -162,7 +164,7 @@ describe("SQLiteStore", () => {
       process.kill(process.pid, "SIGKILL");
     `;
     await assert.rejects(
-      promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]),
+      promisify(execFile)(process.execPath, scriptArgs(script)),
       (error: { signal?: string }) => error.signal === "SIGKILL",
     );
     const db = new DatabaseSync(path);

@@ -36,7 +36,4 @@ export const script: string = `(() => {
     else setTimeout(tick, 1000 - (past % 1000));
   };
   if (rings.length > 0) tick();
-  for (const time of document.querySelectorAll("time")) {
-    time.textContent = new Date(time.dateTime).toLocaleTimeString("en-GB");
-  }
 })()`;
