@@ -6,7 +6,9 @@
  *   name, so that later blocks of the page can `import … from "./name.ts"`, as readers would do.
  * - A comment after a block that starts with `<!-- check` holds a module that drives the block: readers do not
  *   see it. It may import the page's files, and `docs-test` (browser.ts).
- * - There is no way to leave a block out.
+ * - A block whose first line names a file under examples/frameworks is that file, and is compared with it: the
+ *   framework is not installed here, and the example's own test starts it.
+ * - There is no other way to leave a block out.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -48,7 +50,9 @@ export function snippetsOfPage(page: string, markdown: string): Snippet[] {
     if (fence !== null) {
       const [, marks = "", language = ""] = fence;
       const text = until(new RegExp(`^\\s*${marks}\\s*$`), start);
-      if (language === "ts") {
+      if (quotedFrom(text) !== undefined) {
+        // Compared with the file that it names, which the example's own test runs.
+      } else if (language === "ts") {
         const name = /^\s*\/\/ ([a-z][a-z-]*\.ts)\s*\n/.exec(text)?.[1];
         add(start, name ?? `line-${start}.ts`, text);
       } else if (!others.has(language)) {
@@ -63,6 +67,20 @@ export function snippetsOfPage(page: string, markdown: string): Snippet[] {
     }
   }
   return found;
+}
+
+/** The example's file that a block says it is; in an Astro page the name comes after the fence. */
+function quotedFrom(text: string): string | undefined {
+  return /^(?:---\n)?(?:\/\/|<!--) (examples\/frameworks\/\S+)/.exec(text)?.[1];
+}
+
+/** The blocks of a page that quote an example's file, with the file's name. */
+export function quotesOfPage(markdown: string): { readonly file: string; readonly text: string }[] {
+  const blocks = [...markdown.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, text = ""]) => text);
+  return blocks.flatMap((text) => {
+    const file = quotedFrom(text);
+    return file === undefined ? [] : [{ file, text }];
+  });
 }
 
 /** The snippets in the `@example` parts of a source file's docstrings. */

@@ -33,6 +33,9 @@ Server.prototype.listen = function (this: Server, ...given: unknown[]): Server {
   if (typeof given[0] === "number" && given[0] !== 0) {
     started.push(this);
     args = [0, "127.0.0.1", ...given.filter((arg) => typeof arg === "function")];
+  } else if (((given[0] ?? {}) as { port?: number }).port) {
+    started.push(this);
+    args = [{ port: 0, host: "127.0.0.1" }, ...given.slice(1)];
   }
   return Reflect.apply(listen as () => Server, this, args);
 };

@@ -1,11 +1,26 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { allSnippets, snippetsOfPage, snippetsOfSource, writeSnippets } from "./extract.ts";
+import {
+  allSnippets,
+  quotesOfPage,
+  snippetsOfPage,
+  snippetsOfSource,
+  writeSnippets,
+} from "./extract.ts";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -142,6 +157,40 @@ describe("running", () => {
     assert.equal(failing.status, 1);
     assert.match(failing.output, /answered with 500/);
   });
+});
+
+describe("quoted examples", () => {
+  const folder = join(root, "docs/adapters");
+  const pages = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"));
+  const quotes = pages.flatMap((page) => quotesOfPage(page));
+  const tests = readFileSync(join(root, "test/examples/examples.test.ts"), "utf8");
+
+  it("are the files that they name, and those are run", () => {
+    assert.ok(quotes.length >= 15, `only ${quotes.length} are quoted`);
+    for (const { file, text } of quotes) {
+      assert.equal(text, readFileSync(join(root, file), "utf8"), file);
+      const [, , name = ""] = file.split("/");
+      assert.ok(tests.includes(`example("${name}")`), `no test runs ${file}`);
+    }
+  });
+
+  it("are all there: every file that has a name to be quoted by", () => {
+    const files = readdirSync(join(root, "examples/frameworks")).flatMap((name) =>
+      ["src", "app", "."].flatMap((part) => filesIn(join("examples/frameworks", name, part))),
+    );
+    const named = files.filter((file) =>
+      readFileSync(join(root, file), "utf8").slice(0, 200).includes(file),
+    );
+    assert.deepEqual(new Set(quotes.map(({ file }) => file)), new Set(named));
+  });
+
+  function filesIn(place: string): string[] {
+    if (!existsSync(join(root, place))) return [];
+    const recursive = !/\/\.?$|frameworks\/[\w-]+$/.test(place);
+    return readdirSync(join(root, place), { recursive, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+  }
 });
 
 describe("snippets", () => {

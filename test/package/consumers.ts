@@ -9,6 +9,8 @@ import { root, run, type Tarball } from "./tarball.ts";
 const bare = `
 import { SessionError, SessionManager, type Session } from "scs-session";
 import { sessionMiddleware } from "scs-session/adapters/hono";
+import { type NextRequest, nextSessions } from "scs-session/adapters/next";
+import { sessionStorage } from "scs-session/adapters/react-router";
 import { sessionHandler } from "scs-session/adapters/web";
 import { MemoryStore } from "scs-session/stores/memory";
 import { createSession } from "scs-session/testing";
@@ -32,6 +34,8 @@ export const handler = sessionHandler(sessions, async (request) => {
 export const response: Response | Promise<Response> = handler(new Request("https://example.com/"));
 
 export const hono: object = sessionMiddleware(sessions);
+export const router: object = sessionStorage(sessions);
+export const next = (given: NextRequest): object => nextSessions(sessions, given);
 
 export async function mistakes(session: Session<Data>): Promise<void> {
   // @ts-expect-error no such key

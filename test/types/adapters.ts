@@ -13,9 +13,12 @@ import { sessionMiddleware as expressMiddleware } from "../../src/adapters/expre
 import { sessionPlugin } from "../../src/adapters/fastify.ts";
 import { sessionMiddleware as honoMiddleware } from "../../src/adapters/hono.ts";
 import { sessionMiddleware as koaMiddleware } from "../../src/adapters/koa.ts";
+import { type NextRequest, nextSessions } from "../../src/adapters/next.ts";
+import { sessionStorage } from "../../src/adapters/react-router.ts";
 import { sessionHandler, sessionMiddleware } from "../../src/adapters/node.ts";
 import { sessionHandler as webHandler } from "../../src/adapters/web.ts";
-import { SessionManager } from "../../src/index.ts";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type Session, SessionManager } from "../../src/index.ts";
 import { MemoryStore } from "../../src/stores/memory.ts";
 
 type Data = { message: string };
@@ -86,4 +89,44 @@ export function hono(): void {
     return c.text(message ?? c.env.ORIGIN);
   });
   new Hono().get("/", honoMiddleware(sessions), (c) => c.text("x"));
+}
+
+/** Next's own types are checked by the example, which `next build` compiles. */
+export async function next(given: NextRequest): Promise<void> {
+  const { load, action } = nextSessions(sessions, given);
+  const session: Session<Data> = await load({ touch: false });
+  const rename = action(async (own, form: FormData, times: number) => {
+    own.set("message", String(form.get("message")).repeat(times));
+    // @ts-expect-error no such key
+    own.set("mesage", "typo");
+    return times;
+  });
+  const times: number = await rename(new FormData(), 2);
+  // @ts-expect-error an argument is missing
+  await rename(new FormData());
+  session.set("message", String(times));
+}
+
+/** React Router's own types are checked by the example. */
+export async function router(request: Request): Promise<string> {
+  const { getSession, commitSession, renewSession } = sessionStorage(sessions);
+  const session = await getSession(request.headers.get("Cookie"));
+  const message: string | undefined = session.get("message");
+  session.set("message", message ?? "x");
+  session.flash("message", "once");
+  // @ts-expect-error no such key
+  session.set("mesage", "typo");
+  renewSession(session);
+  return commitSession(session);
+}
+
+export async function current(): Promise<string | undefined> {
+  const context = new AsyncLocalStorage<object>();
+  const inside = new SessionManager<Data>({ store: new MemoryStore(), context });
+  const own = new SessionManager<Data>({
+    store: new MemoryStore(),
+    context: new AsyncLocalStorage(),
+  });
+  const alive: boolean = await own.isAlive((await inside.current()).id);
+  return alive ? (await own.current({ touch: false })).get("message") : undefined;
 }

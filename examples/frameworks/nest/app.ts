@@ -1,19 +1,21 @@
 // examples/frameworks/nest/app.ts
 import "reflect-metadata";
 import {
-  BadRequestException,
+  type ArgumentsHost,
+  Catch,
   Controller,
   createParamDecorator,
   type ExecutionContext,
   Get,
   HttpCode,
+  HttpException,
   Module,
   Post,
 } from "@nestjs/common";
-import { NestFactory } from "@nestjs/core";
+import { BaseExceptionFilter, NestFactory } from "@nestjs/core";
 import type { NestExpressApplication } from "@nestjs/platform-express";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
-import { type Session, SessionManager } from "scs-session";
+import { type Session, SessionError, SessionManager } from "scs-session";
 import { sessionMiddleware } from "scs-session/adapters/express";
 import { sessionPlugin } from "scs-session/adapters/fastify";
 import { MemoryStore } from "scs-session/stores/memory";
@@ -61,10 +63,13 @@ class VisitsController {
     session.set("user", "never stored");
     throw new Error("a status of 500 rolls back");
   }
+}
 
-  @Post("refuse")
-  refuse(): never {
-    throw new BadRequestException();
+/** Failed loads and commits: 409 or 503. Without it, Nest makes a 500 of them. */
+@Catch(SessionError)
+class SessionErrorFilter extends BaseExceptionFilter {
+  override catch(error: SessionError, host: ArgumentsHost): void {
+    super.catch(new HttpException(error.message, error.status), host);
   }
 }
 
@@ -84,4 +89,5 @@ async function onFastify(): Promise<NestFastifyApplication> {
 }
 
 const app = await (process.env["PLATFORM"] === "fastify" ? onFastify() : onExpress());
+app.useGlobalFilters(new SessionErrorFilter(app.getHttpAdapter()));
 await app.listen(process.env["PORT"] ?? 3000, "127.0.0.1");
