@@ -141,10 +141,16 @@ const stalling = new StallingStore();
 
 /** One manager for all requests of the isolate, as an application has it. */
 const managers: Readonly<Record<string, SessionManager<Data>>> = {
-  memory: new SessionManager<Data>({ store: new MemoryStore(), onEvent: () => {} }),
+  memory: new SessionManager<Data>({
+    store: new MemoryStore(),
+    storeTimeout: "30s",
+    onEvent: () => {},
+  }),
   "durable-object": new SessionManager<Data>({
     store: new DurableObjectStore(env.SESSIONS),
     idleTimeout: "20m",
+    // The test asks for what is stored, however busy the machine.
+    storeTimeout: "30s",
     onEvent: () => {},
   }),
   stalling: new SessionManager<Data>({
