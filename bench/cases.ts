@@ -1,5 +1,4 @@
 // What is measured: the requests, the data in the sessions, and what the right answers are.
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Answer } from "./wire.ts";
 
 export interface Item {
@@ -18,17 +17,15 @@ export type Data = {
   cart: Item[];
 };
 
-export type Size = "small" | "large";
-export type Path = "/untouched" | "/read" | "/read-all" | "/change" | "/change-all" | "/new";
-
-/** Paths that `seed` a session, which later requests then use. */
-export type SeedPath = "/seed-small" | "/seed-large";
+/** `half` stands for `large` where a session must fit into a cookie. */
+export type Size = "small" | "medium" | "half" | "large";
+export const sizes: readonly Size[] = ["small", "medium", "half", "large"];
 
 /** Six digits, so that every answer to `/change` is as long as the floor's. */
 export const firstVisit = 100_000;
-const items = { small: 0, large: 46 };
+const items = { small: 0, medium: 10, half: 22, large: 46 };
 
-/** About 100 bytes of JSON, or about 4 KB. */
+/** About 100 bytes of JSON, 1 KB, 2 KB, or 4 KB. */
 export function data(size: Size): Data {
   return {
     userId: "u_8f14e45fceea167a",
@@ -44,28 +41,43 @@ export function data(size: Size): Data {
   };
 }
 
+/** What a request does with its session. */
+export type Act = "untouched" | "read" | "read-all" | "change" | "change-all" | "new" | "login";
+
 /** One kind of request. */
 export interface Case {
   readonly name: string;
-  readonly path: Path;
+  readonly act: Act;
   readonly size: Size;
   /** Whether the request carries a session cookie. */
   readonly cookie: boolean;
+  /** Sessions end when they are not used: the library's own idle timeout is on. */
+  readonly idle?: boolean;
+  /** In `--quick` runs too. */
+  readonly quick?: boolean;
+  /** Also for engines behind a network. */
+  readonly network?: boolean;
 }
 
+const [small, medium, large] = ["small", "medium", "large"] as const;
+
 export const cases: readonly Case[] = [
-  { name: "no cookie, untouched", path: "/untouched", size: "small", cookie: false },
-  { name: "untouched", path: "/untouched", size: "small", cookie: true },
-  { name: "read one key, 100 B", path: "/read", size: "small", cookie: true },
-  { name: "read one key, 4 KB", path: "/read", size: "large", cookie: true },
-  { name: "read every key, 4 KB", path: "/read-all", size: "large", cookie: true },
-  { name: "change one key, 100 B", path: "/change", size: "small", cookie: true },
-  { name: "change one key, 4 KB", path: "/change", size: "large", cookie: true },
-  { name: "change the big key, 4 KB", path: "/change-all", size: "large", cookie: true },
-  { name: "new session, 100 B", path: "/new", size: "small", cookie: false },
+  { name: "no cookie, untouched", act: "untouched", size: small, cookie: false },
+  { name: "untouched", act: "untouched", size: small, cookie: true, quick: true, network: true },
+  { name: "read, 100 B", act: "read", size: small, cookie: true, quick: true, network: true },
+  { name: "read, 1 KB", act: "read", size: medium, cookie: true },
+  { name: "read, 4 KB", act: "read", size: large, cookie: true, quick: true, network: true },
+  { name: "read every key, 4 KB", act: "read-all", size: large, cookie: true },
+  { name: "change, 100 B", act: "change", size: small, cookie: true, quick: true, network: true },
+  { name: "change, 1 KB", act: "change", size: medium, cookie: true },
+  { name: "change, 4 KB", act: "change", size: large, cookie: true, quick: true, network: true },
+  { name: "change the big key, 4 KB", act: "change-all", size: large, cookie: true },
+  { name: "new visitor", act: "new", size: small, cookie: false, quick: true, network: true },
+  { name: "log in", act: "login", size: small, cookie: true, network: true },
+  { name: "read, idle timeout", act: "read", size: small, cookie: true, idle: true, network: true },
 ];
 
-/** What `/read-all` answers: a sum over every item, so that all of it is looked at. */
+/** What `read-all` answers: a sum over every item, so that all of it is looked at. */
 export function summary(
   session: Readonly<Pick<Data, "userId" | "name">> & {
     readonly roles: readonly string[];
@@ -77,74 +89,54 @@ export function summary(
   return `${session.userId} ${session.name} ${session.roles.length} ${quantity}`;
 }
 
-const constants: Record<Path, string> = {
-  "/untouched": "ok",
-  "/read": data("small").userId,
-  "/read-all": summary(data("large")),
-  "/change": String(firstVisit),
-  "/change-all": String(firstVisit),
-  "/new": "ok",
-};
+/** The right answer of each path without a session; the floor gives it. */
+export function answerOf(act: Act, size: Size): string {
+  switch (act) {
+    case "read":
+      return data("small").userId;
+    case "read-all":
+      return summary(data(size));
+    case "change":
+    case "change-all":
+      return String(firstVisit);
+    default:
+      return "ok";
+  }
+}
 
-export type Send = (response: ServerResponse, body: string) => void;
-export type Route = (request: IncomingMessage, response: ServerResponse) => unknown;
-export type Routes = Record<Path | SeedPath, Route>;
+/** A handler on any framework: its request or context object, and the response where there is one. */
+export type Route = (context: never, response: never) => string | Promise<string>;
+export type Routes = Readonly<Record<string, Route>>;
+
+/** `/read` and its like do not depend on the size: the session does. `/seed-large` makes one. */
+export const pathOf = ({ act }: Case): string => `/${act}`;
 
 /** Without sessions, answers as long as those of the measured routes: the floor. */
-export function floorRoutes(send: Send): Routes {
-  const route = (path: Path): Route => {
-    const body = constants[path];
-    return (_request, response) => send(response, body);
-  };
-  return {
-    "/untouched": route("/untouched"),
-    "/read": route("/read"),
-    "/read-all": route("/read-all"),
-    "/change": route("/change"),
-    "/change-all": route("/change-all"),
-    "/new": route("/new"),
-    "/seed-small": route("/untouched"),
-    "/seed-large": route("/untouched"),
-  };
+export function floorRoutes(size: Size): Routes {
+  const acts: Act[] = ["untouched", "read", "read-all", "change", "change-all", "new", "login"];
+  return Object.fromEntries(
+    acts.map((act): [string, Route] => {
+      const body = answerOf(act, size);
+      return [`/${act}`, () => body];
+    }),
+  );
 }
 
 /** A checker of one connection's answers: a route that breaks must not look fast. */
-export function checker(path: Path, kind: "floor" | "measured"): (answer: Answer) => void {
-  const counts = kind === "measured" && (path === "/change" || path === "/change-all");
-  const setsCookie = kind === "measured" && path === "/new";
+export function checker(what: Case, kind: "floor" | "measured"): (answer: Answer) => void {
+  const { act, size } = what;
+  const counts = kind === "measured" && (act === "change" || act === "change-all");
+  const mustSet = kind === "measured" && (act === "new" || act === "login");
+  const constant = answerOf(act, size);
   let visits = firstVisit;
-  return (answer) => {
-    const expected = counts ? String(++visits) : constants[path];
-    const right =
-      answer.head.startsWith("HTTP/1.1 200 ") &&
-      answer.body === expected &&
-      cookieOf(answer.head) === setsCookie;
-    if (!right) {
-      throw new Error(
-        `${kind} ${path}: expected ${expected}, got\n${answer.head}\n\n${answer.body}`,
-      );
+  return ({ head, body }) => {
+    const expected = counts ? String(++visits) : constant;
+    if (!head.startsWith("HTTP/1.1 200 ") || body !== expected || (mustSet && !hasCookie(head))) {
+      throw new Error(`${kind} ${what.name}: expected ${expected}, got\n${head}\n\n${body}`);
     }
   };
 }
 
-function cookieOf(head: string): boolean {
+function hasCookie(head: string): boolean {
   return /\r\nset-cookie: /i.test(head);
-}
-
-/** One server, made for one case. */
-export interface App {
-  readonly server: Server;
-  /** How many calls its store has had. */
-  calls(): number;
-  /** Deletes every session. */
-  clear(): Promise<void>;
-}
-
-/** A session library on a framework. */
-export interface Library {
-  readonly title: string;
-  /** What it stands on, without sessions. */
-  floor(): Promise<Server>;
-  /** With a store that counts its calls, or one that does not. */
-  open(counting: boolean): Promise<App>;
 }

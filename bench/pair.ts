@@ -1,144 +1,223 @@
 // One case and its floor, side by side in this process.
-import type { Server } from "node:http";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { type App, type Case, checker, type Library, type SeedPath } from "./cases.ts";
-import { type Answer, Connection, get } from "./wire.ts";
+import { type Case, checker, pathOf, type Size } from "./cases.ts";
+import { type App, type Column, floor, open, sizeFor } from "./columns.ts";
+import { quantile } from "./statistics.ts";
+import { Connection } from "./wire.ts";
 
 /** Each with a session of its own, so that changes do not meet each other. */
 const connections = 8;
-/** CPU time of one batch, in us: some hundred to some thousand requests. */
-const batchTime = 30_000;
 
 setFlagsFromString("--expose-gc");
-const gc = runInNewContext("gc") as (options: { type: "minor" }) => void;
+const gc = runInNewContext("gc") as (options?: { type: "minor" }) => void;
 
-/** One round: CPU microseconds per request. */
+/** One side of one round. */
+export interface Side {
+  /** CPU microseconds per request. */
+  readonly cpu: number;
+  /** Requests per second, one process, the clients in it. */
+  readonly rate: number;
+  /** Microseconds from the first byte of a request to the last of its answer, eight at a time. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
 export interface Sample {
-  readonly floor: number;
-  readonly measured: number;
+  readonly floor: Side;
+  readonly measured: Side;
 }
 
 type Kind = keyof Sample;
+type Cookies = ReadonlyMap<string, string>;
 
 export class Pair {
   readonly name: string;
   readonly #app: App | undefined;
   readonly #sides: Record<Kind, readonly Connection[]>;
-  #batch = 96;
+  /** CPU time of one batch, in us: some hundred to some thousand requests. */
+  readonly #batchTime: number;
+  #batch = connections;
 
   /** `app` is cleared after each round, where there is one. */
   private constructor(
     name: string,
     app: App | undefined,
     sides: Record<Kind, readonly Connection[]>,
+    batchTime: number,
   ) {
     this.name = name;
     this.#app = app;
     this.#sides = sides;
+    this.#batchTime = batchTime;
   }
 
   /** Opens a server of its own, with its sessions, and one for the floor; and warms both up. */
-  static async open(library: Library, what: Case, warmUp: number): Promise<Pair> {
-    const app = await library.open(false);
-    const cookies = await seed(app.server, what);
-    const floor = await library.floor();
-    // The sessions that a batch makes must not weigh on the next.
-    const pair = new Pair(what.name, what.path === "/new" ? app : undefined, {
-      floor: cookies.map((cookie) => connect(floor, what, cookie, "floor")),
-      measured: cookies.map((cookie) => connect(app.server, what, cookie, "measured")),
-    });
-    await pair.#warm(warmUp);
+  static async open(
+    column: Column,
+    what: Case,
+    times: { readonly batch: number; readonly warmUp: number },
+  ): Promise<Pair> {
+    const sized = { ...what, size: sizeFor(column, what.size) };
+    const app = await open({ column, idle: what.idle === true, count: undefined });
+    const cookies = await seed(app, sized);
+    const bare = await floor(column, sized.size);
+    const connect = (server: App["server"], kind: Kind): Connection[] =>
+      cookies.map((own) => client(server, sized, own, kind));
+    const pair = new Pair(
+      what.name,
+      // The sessions that a batch makes must not weigh on the next.
+      what.act === "new" ? app : undefined,
+      { floor: connect(bare, "floor"), measured: connect(app.server, "measured") },
+      times.batch,
+    );
+    await pair.#warm(times.warmUp);
     return pair;
   }
 
   /** The floor against another floor: what it shows is noise. */
-  static async noise(library: Library, what: Case, warmUp: number): Promise<Pair> {
-    const [floor, measured] = [await library.floor(), await library.floor()];
-    const open = (server: Server): Connection[] =>
-      Array.from({ length: connections }, () => connect(server, what, undefined, "floor"));
-    const pair = new Pair("floor against floor", undefined, {
-      floor: open(floor),
-      measured: open(measured),
-    });
-    await pair.#warm(warmUp);
+  static async noise(
+    column: Column,
+    what: Case,
+    times: { readonly batch: number; readonly warmUp: number },
+  ): Promise<Pair> {
+    const side = async (): Promise<Connection[]> => {
+      const server = await floor(column, what.size);
+      return Array.from({ length: connections }, () => client(server, what, undefined, "floor"));
+    };
+    const sides = { floor: await side(), measured: await side() };
+    const pair = new Pair("floor against floor", undefined, sides, times.batch);
+    await pair.#warm(times.warmUp);
     return pair;
   }
 
   async #warm(cpuTime: number): Promise<void> {
     for (let spent = 0; spent < cpuTime;) {
-      const { floor, measured } = await this.round();
-      const both = floor + measured;
+      const { floor: bare, measured } = await this.round();
+      const both = bare.cpu + measured.cpu;
       spent += both * this.#batch;
-      this.#batch = Math.ceil((batchTime * 2) / both / connections) * connections;
+      const wanted = Math.ceil((this.#batchTime * 2) / both / connections) * connections;
+      // Cold code is slow: not more than twice as many at a time.
+      this.#batch = Math.max(connections, Math.min(wanted, this.#batch * 2));
     }
   }
 
   async round(): Promise<Sample> {
-    const sample = { floor: 0, measured: 0 };
+    const sample: Partial<Record<Kind, Side>> = {};
     const order: Kind[] = Math.random() < 0.5 ? ["floor", "measured"] : ["measured", "floor"];
     for (const kind of order) sample[kind] = await this.#run(kind);
-    await this.#app?.clear();
-    return sample;
+    await this.#app?.clear?.();
+    return sample as Sample;
   }
 
-  async #run(kind: Kind): Promise<number> {
+  async #run(kind: Kind): Promise<Side> {
     const before = process.cpuUsage();
+    const began = performance.now();
     await this.#batchOf(kind);
+    const seconds = (performance.now() - began) / 1000;
     // Each side pays for its own garbage; left to itself the collector may come in the other's turn.
     gc({ type: "minor" });
     const { user, system } = process.cpuUsage(before);
-    return (user + system) / this.#batch;
+    const times = this.#sides[kind].flatMap((one) => one.times);
+    return {
+      cpu: (user + system) / this.#batch,
+      rate: this.#batch / seconds,
+      p50: quantile(times, 0.5) * 1000,
+      p99: quantile(times, 0.99) * 1000,
+    };
   }
 
   #batchOf(kind: Kind): Promise<unknown> {
     return Promise.all(this.#sides[kind].map((one) => one.run(this.#batch / connections)));
   }
 
-  /** Runs the measured side alone: for profiles. */
+  /** Runs the measured side alone: `count` requests. */
+  async burst(count: number): Promise<void> {
+    const each = Math.ceil(count / connections);
+    await Promise.all(this.#sides.measured.map((one) => one.run(each)));
+  }
+
+  /** The measured side alone, for profiles. */
   async repeat(seconds: number): Promise<void> {
     const end = performance.now() + seconds * 1000;
     while (performance.now() < end) {
       await this.#batchOf("measured");
-      await this.#app?.clear();
+      await this.#app?.clear?.();
     }
   }
 }
 
-function connect(
-  server: Server,
+function client(
+  server: App["server"],
   what: Case,
-  cookie: string | undefined,
-  kind: "floor" | "measured",
+  cookies: Cookies | undefined,
+  kind: Kind,
 ): Connection {
-  const request = get(what.path, what.cookie ? cookie : undefined);
-  return new Connection(server, request, checker(what.path, kind));
+  // What a change or a log-in sends must come back. Both sides look for it.
+  const follows = what.act === "login" || what.act === "change" || what.act === "change-all";
+  const own = what.cookie ? cookies : undefined;
+  return new Connection(server, pathOf(what), own, follows, checker(what, kind));
 }
 
 /** A session for each connection: its cookies. */
-async function seed(server: Server, what: Case): Promise<(string | undefined)[]> {
+async function seed(app: App, what: Case): Promise<(Cookies | undefined)[]> {
   if (!what.cookie) return Array.from({ length: connections }, () => undefined);
-  const path: SeedPath = `/seed-${what.size}`;
-  const cookies: string[] = [];
-  const keep = ({ head }: Answer): void => {
-    const cookie = /\r\nset-cookie: ([^;]+)/i.exec(head)?.[1];
-    if (!head.startsWith("HTTP/1.1 200 ") || cookie === undefined)
-      throw new Error(`no cookie:\n${head}`);
-    cookies.push(cookie);
-  };
-  for (let i = 0; i < connections; i++) {
-    await new Connection(server, get(path, undefined), keep).run(1);
+  return sessionsOf(app, what.size, connections);
+}
+
+async function sessionsOf(app: App, size: Size, count: number): Promise<(Cookies | undefined)[]> {
+  const all: (Cookies | undefined)[] = [];
+  for (let i = 0; i < count; i++) {
+    const connection = new Connection(app.server, `/seed-${size}`, undefined, true, ({ head }) => {
+      if (!head.startsWith("HTTP/1.1 200 ")) throw new Error(`no session:\n${head}`);
+    });
+    await connection.run(1);
+    if (connection.cookies === undefined) throw new Error("no cookie came back");
+    all.push(connection.cookies);
   }
-  return cookies;
+  return all;
 }
 
 /** Calls of the store per request. */
-export async function roundTrips(library: Library, what: Case): Promise<number> {
-  const app = await library.open(true);
-  const cookies = await seed(app.server, what);
-  const before = app.calls();
+export async function roundTrips(column: Column, what: Case): Promise<number> {
+  let calls = 0;
+  const sized = { ...what, size: sizeFor(column, what.size) };
+  const app = await open({ column, idle: what.idle === true, count: () => calls++ });
+  const cookies = await seed(app, sized);
+  const before = calls;
   const each = 5;
-  const all = cookies.map((cookie) => connect(app.server, what, cookie, "measured").run(each));
-  await Promise.all(all);
-  return (app.calls() - before) / (connections * each);
+  await Promise.all(cookies.map((own) => client(app.server, sized, own, "measured").run(each)));
+  return (calls - before) / (connections * each);
+}
+
+/** Bytes per small session: heap for engines in this process, the engine's own where it can tell. */
+export async function bytesPerSession(column: Column, count: number): Promise<number | undefined> {
+  const app = await open({ column, idle: false, count: undefined });
+  if (column.engine === "cookie") {
+    const [cookies] = await sessionsOf(app, "small", 1);
+    return [...(cookies ?? [])].reduce(
+      (sum, [name, value]) => sum + name.length + value.length + 1,
+      0,
+    );
+  }
+  const measure = async (): Promise<number> => {
+    if (app.bytes !== undefined) return app.bytes();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    gc();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  if (app.clear === undefined && app.bytes === undefined) return undefined;
+  const makers = Array.from(
+    { length: connections },
+    () => new Connection(app.server, "/new", undefined, false, () => {}),
+  );
+  const make = (each: number): Promise<unknown> => Promise.all(makers.map((one) => one.run(each)));
+  await make(200); // code, pools and buffers
+  for (const one of makers) one.times.length = 0;
+  const before = await measure();
+  const each = Math.ceil(count / connections);
+  await make(each);
+  for (const one of makers) one.times.length = 0;
+  return ((await measure()) - before) / (each * connections);
 }

@@ -1,46 +1,50 @@
-// CPU microseconds per request over the floor, and round trips to the store, of each library.
+// CPU microseconds per request over the floor, requests per second, latencies, round trips, and bytes
+// per session, of each column (columns.ts).
 //
-// Each library has a worker process. In every round each worker has one turn, while the others wait,
+// Each column has a worker process. In every round each worker has one turn, while the others wait,
 // and in its turn each case runs next to its floor: so all are measured at the same time, and what
-// the machine does meanwhile falls on all alike. `--quick`: fewer rounds.
+// the machine does meanwhile falls on all alike. `--quick`: fewer rounds and cases. `--columns text`:
+// only those whose name contains one of these, separated by commas.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { cases } from "./cases.ts";
-import type { Sample } from "./pair.ts";
-import { circumstances, keep } from "./results.ts";
-import { type Middle, middle, table } from "./statistics.ts";
-import { libraries, type Report } from "./worker.ts";
+import { type Column, columns, missing } from "./columns.ts";
+import type { Sample, Side } from "./pair.ts";
+import { keep } from "./results.ts";
+import { type Engine, startEngines } from "./servers.ts";
+import { middle, quantile, round } from "./statistics.ts";
+import { type Cost, print } from "./tables.ts";
+import { casesOf, type Order, type Report } from "./worker.ts";
 
 const quick = process.argv.includes("--quick");
-const rounds = quick ? 12 : 60;
-/** CPU time of each case before it counts, in us. */
-const warmUp = quick ? 200_000 : 400_000;
+const rounds = quick ? 6 : 30;
+/** CPU time of one side of one case in one round, and before it counts, in us. */
+const batch = quick ? 8000 : 25_000;
+const warmUp = quick ? 60_000 : 400_000;
+const only = process.argv.indexOf("--columns");
+const wanted = only === -1 ? [""] : (process.argv[only + 1] ?? "").split(",");
 
 interface Worker {
-  readonly title: string;
+  readonly column: Column;
   readonly process: ChildProcess;
-  readonly roundTrips: Record<string, number>;
+  roundTrips: Record<string, number>;
+  bytes: number | undefined;
   readonly samples: Map<string, Sample[]>;
+  /** Server CPU in us per request, by case. */
+  readonly serverCpu: Record<string, number>;
 }
 
-async function start(name: string): Promise<Worker> {
-  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [name, String(warmUp)]);
-  const first = await next(child);
-  if (!("roundTrips" in first)) throw new Error("a sample before the first round");
-  const { title, roundTrips } = first as Extract<Report, { title: string }>;
-  return { title, process: child, roundTrips, samples: new Map() };
-}
-
-async function next(child: ChildProcess): Promise<Report> {
+async function tell(worker: Worker, order: Order): Promise<Report> {
   const end = new AbortController();
   const { signal } = end;
-  const message = once(child, "message", { signal }) as Promise<[Report]>;
-  const exit = once(child, "exit", { signal }).then(([code]) => {
-    throw new Error(`a worker ended with ${String(code)}`);
+  const message = once(worker.process, "message", { signal }) as Promise<[Report]>;
+  const exit = once(worker.process, "exit", { signal }).then(([code]): never => {
+    throw new Error(`the worker of ${worker.column.id} ended with ${String(code)}`);
   });
   try {
+    worker.process.send(order);
     const [report] = await Promise.race([message, exit]);
+    if (report.error !== undefined) throw new Error(`${worker.column.id}: ${report.error}`);
     return report;
   } finally {
     message.catch(() => {});
@@ -49,37 +53,59 @@ async function next(child: ChildProcess): Promise<Report> {
   }
 }
 
+function start(column: Column, env: NodeJS.ProcessEnv): Worker {
+  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [column.id], { env });
+  const samples = new Map<string, Sample[]>();
+  return { column, process: child, roundTrips: {}, bytes: undefined, samples, serverCpu: {} };
+}
+
 async function turn(worker: Worker): Promise<void> {
-  worker.process.send("round");
-  const report = (await next(worker.process)) as Record<string, Sample>;
-  for (const [name, sample] of Object.entries(report)) {
+  const { samples = {} } = await tell(worker, { do: "round" });
+  for (const [name, sample] of Object.entries(samples)) {
     const list = worker.samples.get(name);
     if (list === undefined) worker.samples.set(name, [sample]);
     else list.push(sample);
   }
 }
 
-/** CPU microseconds over the floor, and the floor itself. */
-interface Cost {
-  readonly over: Middle;
-  readonly mean: number;
-  readonly floor: Middle;
-  readonly roundTrips: number | undefined;
+/** What the engine's own processes spend on one request. */
+async function serverCost(worker: Worker, engine: Engine): Promise<void> {
+  const count = quick ? 800 : 4000;
+  for (const what of casesOf(worker.column, quick)) {
+    const before = engine.cpu();
+    await tell(worker, { do: "burst", name: what.name, count });
+    const after = engine.cpu();
+    if (before !== undefined && after !== undefined) {
+      worker.serverCpu[what.name] = round((after - before) / count);
+    }
+  }
 }
 
 function costs(worker: Worker): Record<string, Cost> {
-  const names = [...cases.map((one) => one.name), "floor against floor"];
-  const entries = names.map((name): [string, Cost] => {
-    const samples = worker.samples.get(name) ?? [];
-    const over = samples.map(({ measured, floor }) => measured - floor);
-    const mean = over.reduce((sum, value) => sum + value, 0) / over.length;
+  const entries = [...worker.samples].map(([name, samples]): [string, Cost] => {
+    const of = (side: keyof Side): number =>
+      round(
+        quantile(
+          samples.map(({ measured }) => measured[side]),
+          0.5,
+        ),
+      );
     return [
       name,
       {
-        over: middle(over),
-        mean: Number(mean.toFixed(1)),
-        floor: middle(samples.map((sample) => sample.floor)),
+        over: middle(samples.map(({ measured, floor }) => measured.cpu - floor.cpu)),
+        floor: middle(samples.map(({ floor }) => floor.cpu)),
+        ratio: round(
+          quantile(
+            samples.map(({ measured, floor }) => measured.cpu / floor.cpu),
+            0.5,
+          ),
+        ),
+        requestsPerSecond: Math.round(of("rate")),
+        p50: of("p50"),
+        p99: of("p99"),
         roundTrips: worker.roundTrips[name],
+        serverCpu: worker.serverCpu[name],
       },
     ];
   });
@@ -87,47 +113,48 @@ function costs(worker: Worker): Record<string, Cost> {
 }
 
 const began = performance.now();
+const chosen = columns.filter(({ id }) => wanted.some((text) => id.includes(text)));
+const engines = await startEngines(new Set(chosen.map(({ engine }) => engine)));
 const workers: Worker[] = [];
-for (const name of Object.keys(libraries)) workers.push(await start(name));
-for (let round = 0; round < rounds; round++) {
-  workers.sort(() => Math.random() - 0.5);
-  for (const worker of workers) await turn(worker);
+try {
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  for (const engine of engines) env[engine.variable] = engine.url;
+  for (const column of chosen) {
+    const absent = missing(column);
+    const network = column.engine !== "memory" && column.engine !== "cookie";
+    const served = !network || engines.some(({ kind }) => kind === column.engine);
+    if (absent !== undefined) console.log(`not measured: ${column.id}: ${absent}`);
+    else if (!served) console.log(`not measured: ${column.id}: no ${column.engine} server`);
+    else {
+      const worker = start(column, env);
+      workers.push(worker);
+      const open = await tell(worker, { do: "open", batch, warmUp, quick });
+      worker.roundTrips = open.roundTrips ?? {};
+    }
+  }
+  const order = workers.slice();
+  for (let n = 0; n < rounds; n++) {
+    order.sort(() => Math.random() - 0.5);
+    for (const worker of order) if (worker.column.slow !== true || n % 3 === 0) await turn(worker);
+  }
+  for (const worker of workers) {
+    const engine = engines.find(({ kind }) => kind === worker.column.engine);
+    if (engine !== undefined) await serverCost(worker, engine);
+    if (worker.column.library === "the raw driver") continue;
+    const count = quick ? 4000 : engine === undefined ? 100_000 : 20_000;
+    const { bytes } = await tell(worker, { do: "bytes", count });
+    worker.bytes = bytes === undefined ? undefined : Math.round(bytes);
+  }
+} finally {
+  for (const worker of workers) worker.process.kill();
+  await Promise.all(engines.map((engine) => engine.stop()));
 }
-for (const worker of workers) worker.process.send("end");
 
-const titles = Object.values(libraries).map((library) => library.title);
-const results = titles.map((title): [string, Record<string, Cost>] => {
-  const worker = workers.find((one) => one.title === title);
-  return [title, worker === undefined ? {} : costs(worker)];
-});
-const names = Object.keys(results[0]?.[1] ?? {});
-const number = (value: number): string => value.toFixed(1);
-const cells = (name: string, cell: (cost: Cost) => string): string[] => [
-  name,
-  ...results.map(([, all]) => {
-    const cost = all[name];
-    return cost === undefined ? "" : cell(cost);
-  }),
-];
-const { node, cpu } = circumstances();
-console.log(
-  `CPU us per request over the floor: the median of ${rounds} rounds, and half the distance between
-the quartiles. Node ${node}, ${cpu}, ${Math.round((performance.now() - began) / 1000)} s\n`,
-);
-console.log(
-  table([
-    ["", ...titles],
-    ...names.map((name) =>
-      cells(name, ({ over }) => `${number(over.median)} ±${number(over.spread)}`),
-    ),
-    cells("untouched", ({ floor }) => number(floor.median)).with(0, "(the floor itself)"),
-  ]),
-);
-console.log("\nRound trips: calls of the store per request\n");
-console.log(
-  table([
-    ["", ...titles],
-    ...cases.map(({ name }) => cells(name, ({ roundTrips }) => String(roundTrips))),
-  ]),
-);
-keep("requests", { rounds, results: Object.fromEntries(results) });
+const results = workers.map((worker) => ({
+  column: worker.column,
+  bytesPerSession: worker.bytes,
+  cases: costs(worker),
+}));
+const seconds = Math.round((performance.now() - began) / 1000);
+print(results, `${rounds} rounds, ${seconds} s`);
+keep("requests", { rounds, quick, seconds, results });

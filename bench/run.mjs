@@ -53,8 +53,13 @@ if (!installed()) {
 }
 
 const quick = process.argv.includes("--quick");
+const columns = process.argv.indexOf("--columns");
+const rest = [
+  ...(quick ? ["--quick"] : []),
+  ...(columns === -1 ? [] : ["--columns", process.argv[columns + 1]]),
+];
 const parts = {
-  requests: ["requests.ts", ...(quick ? ["--quick"] : [])],
+  requests: ["requests.ts", ...rest],
   memory: ["micro/memory.ts", ...(quick ? ["300000"] : [])],
   codec: ["micro/codec.ts"],
 };

@@ -30,25 +30,50 @@ class Socket extends Duplex {
 /** One client: sends the same bytes again and again, the next time when the answer is complete. */
 export class Connection {
   readonly #socket: Socket;
-  readonly #request: Buffer;
+  readonly #path: string;
+  #request: Buffer;
   /** Throws for an answer that is not what it should be. */
   readonly #check: (answer: Answer) => void;
-  readonly #send = (): void => void this.#socket.push(this.#request);
+  readonly #send = (): void => {
+    this.#sentAt = performance.now();
+    this.#socket.push(this.#request);
+  };
+  /** Takes over each cookie that an answer sets, as browsers do. */
+  readonly #follows: boolean;
+  /** Cookies by name; undefined when the client has none. */
+  #cookies: Map<string, string> | undefined;
+  /** Milliseconds of each request since the last `run`. */
+  readonly times: number[] = [];
+  #sentAt = 0;
   #received = "";
   #left = 0;
   #done: () => void = () => {};
   #failed: (error: unknown) => void = () => {};
 
-  constructor(server: Server, request: string, check: (answer: Answer) => void) {
-    this.#request = Buffer.from(request, "latin1");
+  constructor(
+    server: Server,
+    path: string,
+    cookies: ReadonlyMap<string, string> | undefined,
+    follows: boolean,
+    check: (answer: Answer) => void,
+  ) {
+    this.#path = path;
+    this.#cookies = cookies && new Map(cookies);
+    this.#request = Buffer.from(get(path, this.#cookies), "latin1");
+    this.#follows = follows;
     this.#check = check;
     this.#socket = new Socket((text) => this.#receive(text));
     server.emit("connection", this.#socket);
   }
 
+  get cookies(): ReadonlyMap<string, string> | undefined {
+    return this.#cookies;
+  }
+
   /** Sends `count` requests, one after another; resolves after the last answer. */
   run(count: number): Promise<void> {
     this.#left = count;
+    this.times.length = 0;
     return new Promise((resolve, reject) => {
       this.#done = resolve;
       this.#failed = reject;
@@ -57,13 +82,15 @@ export class Connection {
   }
 
   #receive(text: string): void {
-    // express-session sends the head and the last byte in two writes.
+    // Some libraries send the head and the body in several writes.
     this.#received = this.#received === "" ? text : this.#received + text;
     try {
       const answer = complete(this.#received);
       if (answer === undefined) return;
+      this.times.push(performance.now() - this.#sentAt);
       this.#received = "";
       this.#check(answer);
+      if (this.#follows) this.#follow(answer.head);
     } catch (error) {
       this.#failed(error);
       return;
@@ -72,23 +99,42 @@ export class Connection {
     if (--this.#left > 0) setImmediate(this.#send);
     else this.#done();
   }
+
+  #follow(head: string): void {
+    let changed = false;
+    for (const [, name = "", value = ""] of head.matchAll(setCookie)) {
+      changed = true;
+      (this.#cookies ??= new Map()).set(name, value);
+    }
+    if (changed) this.#request = Buffer.from(get(this.#path, this.#cookies), "latin1");
+  }
 }
+
+const setCookie = /\r\nset-cookie: ([^=;]+)=([^;\r]*)/gi;
 
 /** The answer, once all of it is there. */
 function complete(text: string): Answer | undefined {
   const headEnd = text.indexOf("\r\n\r\n");
   if (headEnd === -1) return undefined;
   const head = text.slice(0, headEnd);
-  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
-  if (length === undefined) throw new Error(`an answer without Content-Length:\n${text}`);
   const body = text.slice(headEnd + 4);
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+  if (length === undefined) {
+    if (!/\r\ntransfer-encoding: chunked/i.test(head)) {
+      throw new Error(`an answer without Content-Length:\n${text}`);
+    }
+    if (!body.endsWith("0\r\n\r\n")) return undefined;
+    return { head, body: body.replace(/[0-9a-f]+\r\n(?:(.*)\r\n|\r\n)/g, "$1") };
+  }
   if (body.length > Number(length)) throw new Error(`an answer that is too long:\n${text}`);
   return body.length === Number(length) ? { head, body } : undefined;
 }
 
 /** The bytes of one GET, as a browser sends it. */
-export function get(path: string, cookie: string | undefined): string {
-  const cookies = ["theme=dark", "_ga=GA1.1.1284.17639", cookie, "lang=de-AT"];
+function get(path: string, own: ReadonlyMap<string, string> | undefined): string {
+  const cookies = ["theme=dark", "_ga=GA1.1.1284.17639"];
+  if (own !== undefined) for (const [name, value] of own) cookies.push(`${name}=${value}`);
+  cookies.push("lang=de-AT");
   return [
     `GET ${path} HTTP/1.1`,
     "Host: shop.example",
@@ -96,7 +142,7 @@ export function get(path: string, cookie: string | undefined): string {
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "Accept-Language: de-AT,en;q=0.5",
     "Accept-Encoding: gzip, deflate, br, zstd",
-    `Cookie: ${cookies.filter((pair) => pair !== undefined).join("; ")}`,
+    `Cookie: ${cookies.join("; ")}`,
     "\r\n",
   ].join("\r\n");
 }

@@ -1,62 +1,99 @@
-// One library in a process of its own, as in an application: what one library does to Node's objects
+// One column in a process of its own, as in an application: what one library does to Node's objects
 // must not slow another one down. Started by requests.ts, which lets one worker run at a time.
 //
 // By hand it runs one case for three seconds, for a profile:
 //
-//     node --cpu-prof bench/worker.ts scs-session@node "change one key, 100 B"
-import { cases, type Library } from "./cases.ts";
-import { express, nodeHttp } from "./frameworks.ts";
-import { ours } from "./ours.ts";
-import { Pair, roundTrips, type Sample } from "./pair.ts";
-import { expressSession } from "./peers.ts";
+//     node --cpu-prof bench/worker.ts scs-session@node:http "change, 100 B"
+import { type Case, cases } from "./cases.ts";
+import { type Column, columns } from "./columns.ts";
+import { bytesPerSession, Pair, roundTrips, type Sample } from "./pair.ts";
 
-export const libraries = {
-  "scs-session@node": ours(nodeHttp),
-  "express-session@node": expressSession(nodeHttp),
-  "scs-session@express": ours(express),
-  "express-session@express": expressSession(express),
-} satisfies Record<string, Library>;
+/** What a worker is told. */
+export type Order =
+  | {
+      readonly do: "open";
+      readonly batch: number;
+      readonly warmUp: number;
+      readonly quick: boolean;
+    }
+  | { readonly do: "round" }
+  | { readonly do: "burst"; readonly name: string; readonly count: number }
+  | { readonly do: "bytes"; readonly count: number }
+  | { readonly do: "end" };
 
-export type LibraryName = keyof typeof libraries;
-
-/** What a worker says: that it is ready, with its round trips; then one sample of each case per round. */
-export type Report =
-  | { readonly title: string; readonly roundTrips: Record<string, number> }
-  | Record<string, Sample>;
-
-async function work(library: Library, warmUp: number): Promise<void> {
-  const trips: Record<string, number> = {};
-  const pairs: Pair[] = [];
-  for (const what of cases) {
-    trips[what.name] = await roundTrips(library, what);
-    pairs.push(await Pair.open(library, what, warmUp));
-  }
-  const [first] = cases;
-  if (first !== undefined) pairs.push(await Pair.noise(library, first, warmUp));
-  process.on("message", (message) => {
-    if (message === "round") void round(pairs);
-    else process.disconnect();
-  });
-  process.send?.({ title: library.title, roundTrips: trips } satisfies Report);
+/** What it says when it is done. */
+export interface Report {
+  readonly roundTrips?: Record<string, number>;
+  readonly samples?: Record<string, Sample>;
+  readonly bytes?: number | undefined;
+  readonly error?: string;
 }
 
-async function round(pairs: Pair[]): Promise<void> {
-  pairs.sort(() => Math.random() - 0.5);
-  const samples: Record<string, Sample> = {};
-  for (const pair of pairs) samples[pair.name] = await pair.round();
-  process.send?.(samples satisfies Report);
+/** The cases of one column. */
+export function casesOf(column: Column, quick: boolean): Case[] {
+  const network = column.engine !== "memory" && column.engine !== "cookie";
+  const raw = column.library === "the raw driver";
+  return cases.filter(
+    (one) =>
+      (!quick || one.quick === true) &&
+      (!network || one.network === true) &&
+      (!raw || (one.act !== "login" && one.idle !== true)) &&
+      (column.slow !== true || one.quick === true),
+  );
+}
+
+const pairs = new Map<string, Pair>();
+
+async function obey(column: Column, order: Order): Promise<Report> {
+  switch (order.do) {
+    case "open": {
+      const trips: Record<string, number> = {};
+      const mine = casesOf(column, order.quick);
+      for (const what of mine) {
+        trips[what.name] = await roundTrips(column, what);
+        pairs.set(what.name, await Pair.open(column, what, order));
+      }
+      const [first] = mine;
+      if (first !== undefined && column.engine === "memory") {
+        const noise = await Pair.noise(column, first, order);
+        pairs.set(noise.name, noise);
+      }
+      return { roundTrips: trips };
+    }
+    case "round": {
+      const samples: Record<string, Sample> = {};
+      for (const pair of [...pairs.values()].sort(() => Math.random() - 0.5)) {
+        samples[pair.name] = await pair.round();
+      }
+      return { samples };
+    }
+    case "burst":
+      await pairs.get(order.name)?.burst(order.count);
+      return {};
+    case "bytes":
+      return { bytes: await bytesPerSession(column, order.count) };
+    case "end":
+      process.exit(0);
+  }
 }
 
 if (import.meta.main) {
-  const [name = "", argument = ""] = process.argv.slice(2);
-  const library = (libraries as Record<string, Library>)[name];
-  if (library === undefined) throw new Error(`one of ${Object.keys(libraries).join(", ")}`);
+  const [id = "", name = ""] = process.argv.slice(2);
+  const column = columns.find((one) => one.id === id);
+  if (column === undefined) throw new Error(`one of ${columns.map((one) => one.id).join("; ")}`);
   if (process.send === undefined) {
-    const what = cases.find((one) => one.name === argument);
+    const what = cases.find((one) => one.name === name);
     if (what === undefined) throw new Error(`one of ${cases.map((one) => one.name).join("; ")}`);
-    const pair = await Pair.open(library, what, 500_000);
+    const pair = await Pair.open(column, what, { batch: 30_000, warmUp: 500_000 });
     await pair.repeat(3);
-  } else {
-    await work(library, Number(argument));
+    process.exit(0);
   }
+  process.on("message", (order) => {
+    obey(column, order as Order).then(
+      (report) => process.send?.(report),
+      (error: unknown) =>
+        process.send?.({ error: error instanceof Error ? (error.stack ?? "") : String(error) }),
+    );
+  });
+  process.on("disconnect", () => process.exit(0));
 }

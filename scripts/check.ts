@@ -64,7 +64,7 @@ function* exportsMatchFiles(): Iterable<string> {
   }
   // A helper beside an adapter or engine is no subpath; what a user constructs or mounts is one.
   const entry =
-    /^export (?:async )?(?:function|const|class) (?:session(?:Handler|Middleware|Plugin)|\w+Store)\b/m;
+    /^export (?:async )?(?:function|const|class) (?:session(?:Handler|Middleware|Plugin)|nextSessions|sessionStorage|\w+Store)\b/m;
   for (const folder of ["src/adapters", "src/stores"]) {
     for (const [path, text] of sources(folder)) {
       if (entry.test(text) && !exported.has(path)) yield `${path} is in no exports entry`;

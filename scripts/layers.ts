@@ -8,7 +8,7 @@
 import { posix } from "node:path";
 import { sources, withoutComments } from "./project.ts";
 
-const contracts = new Set(["store", "carrier", "events", "errors"]);
+const contracts = new Set(["store", "sealed", "carrier", "events", "errors"]);
 
 type Layer = "contract" | "part" | "manager" | "index" | "adapter" | "store" | "testing";
 
@@ -59,8 +59,12 @@ export function breaches(files: ReadonlyMap<string, string>): string[] {
       const to = layerOf(target);
       if (!allowed[layer].includes(to)) {
         found.push(`${path} (${layer}) imports ${target} (${to})`);
-      } else if (layer === "store" && to === "contract" && !/\/(store|errors)\.ts$/.test(target)) {
-        found.push(`${path} imports ${target}: an engine needs store.ts and errors.ts only`);
+      } else if (
+        layer === "store" &&
+        to === "contract" &&
+        !/\/(store|sealed|errors)\.ts$/.test(target)
+      ) {
+        found.push(`${path} imports ${target}: an engine needs its contract and errors.ts only`);
       }
     }
   }

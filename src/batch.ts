@@ -6,16 +6,19 @@ import { SessionError } from "./errors.ts";
 import { type Times, timesAfter, timesOf } from "./expiry.ts";
 import {
   damagedEvent,
+  gone,
   isDefinite,
   isTimeout,
   maxFailures,
+  renewed,
   reportFailure,
   type Reporter,
 } from "./failure.ts";
 import type { Sealer } from "./options.ts";
 import { hasCommit, rememberedCommits, type State } from "./record.ts";
 import { open, seal } from "./sealing.ts";
-import type { Store, StoreRecord, UpdateResult } from "./store.ts";
+import { after, isPromise } from "./reply.ts";
+import type { Reply, Store, StoreRecord, UpdateResult } from "./store.ts";
 import { sleep, type Timeouts } from "./timeouts.ts";
 import { newCommitId, sameDigest } from "./token.ts";
 
@@ -69,32 +72,56 @@ export interface Queue {
   newest: Base | undefined;
 }
 
+/** What became of one send: the engine's answer, or none. */
+type Sent = UpdateResult | { readonly done: undefined; readonly error: unknown };
+
+/** A first send, on its way or answered. */
+export interface First {
+  readonly base: Base;
+  readonly next: Applied;
+  readonly sent: Reply<Sent>;
+}
+
 /** Commits that share one write: its members are fixed once it has been sent. */
 export class Batch {
   readonly #options: WriterOptions;
   readonly #key: string;
   readonly #id: string;
-  #members: readonly Waiting[];
+  #members: readonly Waiting[] = [];
   readonly #commitId: Uint8Array = newCommitId();
   /** A send was lost, so the record may hold this batch's changes already. */
   #unsure = false;
 
-  constructor(options: WriterOptions, key: string, id: string, members: readonly Waiting[]) {
+  constructor(options: WriterOptions, key: string, id: string) {
     this.#options = options;
     this.#key = key;
     this.#id = id;
-    this.#members = members;
+  }
+
+  /** Applies a job that is alone to what it was made on, and sends it. @throws what `apply` throws */
+  start(job: Job): First {
+    const { base } = job;
+    const next = job.apply(base);
+    return { base, next, sent: this.#send(base, next) };
+  }
+
+  /** The record after a first send that was done at once. */
+  done({ base, next }: First): Base {
+    return this.#after(base, next);
   }
 
   /** Settles every member, and never rejects. True when another process was met. */
-  async write(queue: Queue, inline: boolean): Promise<boolean> {
+  async write(members: readonly Waiting[], queue: Queue, first?: First): Promise<boolean> {
+    this.#members = members;
     let attempts = 1;
+    let started = first;
     try {
-      let base = newestBase(queue.newest, this.#members);
+      let base = first?.base ?? newestBase(queue.newest, members);
       for (let failures = 0; ; attempts++) {
-        const next = await this.#apply(base, inline && attempts === 1);
+        const next = started?.next ?? (await this.#apply(base));
         if (next === undefined) return attempts > 1;
-        const sent = await this.#send(base, next);
+        const sent = await (started?.sent ?? this.#send(base, next));
+        started = undefined;
         if (sent.done === true) {
           this.#succeed(queue, this.#after(base, next), attempts);
           return attempts > 1;
@@ -102,7 +129,7 @@ export class Batch {
         if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
-        if (found === undefined) throw this.#gone();
+        if (found === undefined) throw gone();
         // Also after an answer "not done": some drivers send a command again when its reply is lost,
         // and the second one meets the write of the first.
         if (this.#isOurs(found, next)) {
@@ -122,7 +149,7 @@ export class Batch {
   }
 
   /** The members' changes on top of `base`; members that cannot be applied fail and leave. */
-  async #apply(base: Base, inline: boolean): Promise<Applied | undefined> {
+  async #apply(base: Base): Promise<Applied | undefined> {
     const { now } = this.#options;
     const kept: Waiting[] = [];
     let current = base;
@@ -131,7 +158,7 @@ export class Batch {
       try {
         if (performance.now() > member.until) throw this.#late();
         if (!sameDigest(member.job.base.digest, current.digest)) throw renewed();
-        const applied = inline ? member.job.apply(current) : await member.apply(current);
+        const applied = await member.apply(current);
         const lifetime = applied.lifetime ?? result?.lifetime;
         const idle = applied.idle ?? result?.idle;
         result = { state: applied.state, newDigest: applied.newDigest, lifetime, idle };
@@ -152,14 +179,11 @@ export class Batch {
     return { ...result, newDigest: current.digest === base.digest ? undefined : current.digest };
   }
 
-  async #send(
-    base: Base,
-    next: Applied,
-  ): Promise<UpdateResult | { readonly done: undefined; readonly error: unknown }> {
+  #send(base: Base, next: Applied): Reply<Sent> {
     const { store, timeouts, sealer } = this.#options;
-    const data = await seal(sealer, next.state, this.#commitId, this.#id);
-    try {
-      return await timeouts.run("update a session", () =>
+    const sealed = seal(sealer, next.state, this.#commitId, this.#id);
+    return after(sealed, (data): Reply<Sent> => {
+      const reply = timeouts.run("update a session", () =>
         store.update(this.#key, {
           version: base.version,
           digest: base.digest,
@@ -169,12 +193,16 @@ export class Batch {
           idle: next.idle,
         }),
       );
-    } catch (error) {
-      reportFailure(this.#options, "update", error);
-      if (isDefinite(error)) throw error;
-      this.#unsure = true;
-      return { done: undefined, error };
-    }
+      return isPromise(reply) ? reply.catch((error: unknown) => this.#lost(error)) : reply;
+    });
+  }
+
+  /** The send failed. Throws when that says that nothing was written. */
+  #lost(error: unknown): Sent {
+    reportFailure(this.#options, "update", error);
+    if (isDefinite(error)) throw error;
+    this.#unsure = true;
+    return { done: undefined, error };
   }
 
   async #reload(error: unknown): Promise<StoreRecord | undefined> {
@@ -231,13 +259,6 @@ export class Batch {
     for (const member of this.#members) member.resolve(base);
   }
 
-  #gone(): SessionError {
-    return new SessionError(
-      "gone",
-      "The session ended while the request ran; its changes were not stored",
-    );
-  }
-
   #late(): SessionError {
     if (this.#unsure) return this.#unknown(undefined);
     return new SessionError(
@@ -253,13 +274,6 @@ export class Batch {
       { cause },
     );
   }
-}
-
-function renewed(): SessionError {
-  return new SessionError(
-    "renewed",
-    "The session's token was renewed while the request ran; its changes were not stored",
-  );
 }
 
 function newestBase(known: Base | undefined, members: readonly Waiting[]): Base {

@@ -4,6 +4,7 @@
  * its session. From the first `load` on, the manager gives the carrier a `Participant`, and the
  * adapter asks it what to do when the response head is about to leave.
  */
+import type { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 
 /** What an adapter gives the manager for one request. */
@@ -24,6 +25,11 @@ export interface Carrier {
    * response is complete.
    */
   intercept(participant: Participant): void;
+  /**
+   * Loading or committing failed, and the handler or the framework is about to get this error: the
+   * adapter may add what its framework looks for on errors.
+   */
+  failed?(error: SessionError): void;
   /** True once the response head has left or is frozen; changes are then "after the head". */
   readonly headSent: boolean;
 }
@@ -44,6 +50,8 @@ export interface HeadEffects {
   readonly private: boolean;
   /** A response header to send: the one Set-Cookie, or the token's header. Implies `no-store`. */
   readonly token: { readonly name: string; readonly value: string } | undefined;
+  /** Further Set-Cookie values, of an engine whose sessions take several cookies. Only with `token`. */
+  readonly more?: readonly string[] | undefined;
 }
 
 /** One manager's part in one response. */
@@ -75,7 +83,7 @@ export interface HeadView {
   append(name: string, value: string): void;
 }
 
-/** Merges what a session wants into the head: one Vary, one Cache-Control, one Set-Cookie. */
+/** Merges what a session wants into the head: one Vary, one Cache-Control, its Set-Cookies. */
 export function applyEffects(head: HeadView, participant: Participant): void {
   const effects = participant.effects();
   const vary = head.get("Vary");
@@ -98,6 +106,9 @@ export function applyEffects(head: HeadView, participant: Participant): void {
     }
     if (effects.token.name === "Set-Cookie") head.append("Set-Cookie", effects.token.value);
     else head.set(effects.token.name, effects.token.value);
+    if (effects.more !== undefined) {
+      for (const value of effects.more) head.append("Set-Cookie", value);
+    }
   } else if (effects.private && (cache === undefined || cache === "")) {
     head.set("Cache-Control", "private");
   }

@@ -4,7 +4,8 @@
  * (renew and destroy in one request, a past deadline, a superseded token) is a row in a table test.
  */
 import { SessionError, type SessionErrorCode } from "./errors.ts";
-import { entrySize, sameBytes, type State } from "./record.ts";
+import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
+import { sameBytes, sizeOf, type State } from "./record.ts";
 
 /** One recorded change of data; replayed, in order, on the newest state when commits overlap. */
 export type Operation =
@@ -149,7 +150,7 @@ export function plan(intent: Intent, situation: Situation): Plan {
 }
 
 /** The entries after the operations, for reads: a `take` that lost is not noticed here. */
-export function applyOperation(entries: Map<string, Uint8Array>, operation: Operation): boolean {
+export function applyOperation(entries: MutableEntries, operation: Operation): boolean {
   switch (operation.kind) {
     case "set":
       entries.set(operation.key, operation.bytes);
@@ -186,7 +187,7 @@ export function applyIntent(
   maxSize: number,
   renewedAge: number | undefined,
 ): State {
-  const entries = new Map(state.entries);
+  const entries = copyOf(state.entries);
   for (const operation of intent.operations) {
     let applied: boolean;
     try {
@@ -220,7 +221,7 @@ export function applyIntent(
 /** The state after a transaction whose entries are known already. */
 export function withEntries(
   state: State,
-  entries: ReadonlyMap<string, Uint8Array>,
+  entries: ReadonlyEntries,
   intent: Intent,
   renewedAge: number | undefined,
 ): State {
@@ -231,11 +232,4 @@ export function withEntries(
     renewedAge: renewedAge ?? state.renewedAge,
     commits: state.commits,
   };
-}
-
-/** The encoded size of the entries. */
-export function sizeOf(entries: ReadonlyMap<string, Uint8Array>): number {
-  let size = 0;
-  for (const [key, value] of entries) size += entrySize(key, value);
-  return size;
 }

@@ -36,6 +36,10 @@ export interface CookieWriter {
   set(value: string, maxAge: number | undefined): string;
   /** The value of a Set-Cookie header that removes the cookie. */
   clear(): string;
+  /** `set` for a cookie of another name with the same attributes. */
+  setAs(name: string, value: string, maxAge: number | undefined): string;
+  /** `clear` for a cookie of another name. */
+  clearAs(name: string): string;
 }
 
 /** 400 days in seconds. RFC 6265bis section 5.5: the limit SHOULD NOT be greater; browsers cap to it. */
@@ -133,6 +137,9 @@ export function cookieWriter(attributes: CookieAttributes): CookieWriter {
     set: (value, maxAge) =>
       maxAge === undefined ? start + value + rest : start + value + withAge + wholeSeconds(maxAge),
     clear: () => cleared,
+    setAs: (name, value, maxAge) =>
+      `${name}=${value}${maxAge === undefined ? rest : withAge + wholeSeconds(maxAge)}`,
+    clearAs: (name) => `${name}=${withAge}0`,
   };
 }
 

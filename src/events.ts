@@ -1,3 +1,6 @@
+import type { RejectedReason } from "./sealed.ts";
+import type { Guarantee } from "./store.ts";
+
 /** What happened, as data: hand it to any logger. Holds the session's public id, never a token. */
 export type SessionEvent = {
   /** The logger method to call: `logger[event.level](event, event.message)`. */
@@ -12,8 +15,14 @@ export type SessionEvent = {
   | { readonly type: "superseded"; readonly id: string }
   /** The cookie came more than once; `accepted` when exactly one authenticated. */
   | { readonly type: "duplicate-cookie"; readonly count: number; readonly accepted: boolean }
+  /** A sealed cookie was refused; it was treated as no session. Nothing tells the client why. */
+  | { readonly type: "rejected-cookie"; readonly reason: RejectedReason }
+  /** The engine's configuration leaves something unenforced that others enforce; once per manager. */
+  | { readonly type: "not-enforced" }
   /** A stored record does not hold what was written; it was treated as no session. */
   | { readonly type: "damaged-record"; readonly id: string; readonly reason: string }
+  /** Once, at the start: the engine does not promise these guarantees. */
+  | { readonly type: "missing-guarantees"; readonly missing: readonly Guarantee[] }
   /** The engine failed or timed out in `operation`. */
   | { readonly type: "store-failed"; readonly operation: string; readonly error: unknown }
   /** An idle touch failed; the request went on. */

@@ -1,5 +1,5 @@
 /** What an engine's failure means: for a retry, and for the log. */
-import { SessionError } from "./errors.ts";
+import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import { sleep } from "./timeouts.ts";
 
@@ -45,16 +45,20 @@ export function isDefinite(error: unknown): boolean {
   );
 }
 
-/** Waits a moment before another try; throws when there must be none. */
+/**
+ * Waits a moment before another try; throws when there must be none: after `until`
+ * (`performance.now`), too, since an engine may fail slowly, and each time within its timeout.
+ */
 export async function retryOrThrow(
   options: Reporter,
   operation: string,
   error: unknown,
   failures: number,
+  until: number,
 ): Promise<void> {
   reportFailure(options, operation, error);
   if (isDefinite(error)) throw error;
-  if (isTimeout(error) || failures > maxFailures) {
+  if (isTimeout(error) || failures > maxFailures || performance.now() > until) {
     throw new SessionError(
       "commit-unknown",
       `The session store did not confirm to ${operation} the session`,
@@ -62,4 +66,34 @@ export async function retryOrThrow(
     );
   }
   await sleep(20 + Math.random() * 30);
+}
+
+/** Another request ended the session, or its time was up. */
+export function gone(): SessionError {
+  return new SessionError(
+    "gone",
+    "The session ended while the request ran; its changes were not stored",
+  );
+}
+
+/** Another request renewed the session's token. */
+export function renewed(): SessionError {
+  return new SessionError(
+    "renewed",
+    "The session's token was renewed while the request ran; its changes were not stored",
+  );
+}
+
+/** A plan that cannot be carried out. */
+export function failedPlan(code: SessionErrorCode): SessionError {
+  if (code === "superseded") {
+    return new SessionError(
+      "superseded",
+      "The request came with a token that has been renewed meanwhile; its changes were not stored",
+    );
+  }
+  return new SessionError(
+    "head-sent",
+    "The commit needs a Set-Cookie, and the response head has been sent",
+  );
 }

@@ -3,18 +3,13 @@
  * commit turns intent into one store operation. No I/O happens here.
  */
 import { type Codec, defaultCodec, encodeValue } from "./codec.ts";
-import {
-  applyOperation,
-  type Deadline,
-  type Intent,
-  isIdle,
-  type Operation,
-  sizeOf,
-} from "./commit.ts";
+import { applyOperation, type Deadline, type Intent, isIdle, type Operation } from "./commit.ts";
+import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
 import { freezeDeep } from "./frozen.ts";
-import { emptyState, entrySize, type State } from "./record.ts";
+import { emptyState, entrySize, sizeOf, type State } from "./record.ts";
+import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
 
@@ -28,6 +23,8 @@ export interface Origin {
   readonly version: number;
   readonly state: State;
   readonly times: Times;
+  /** The same in its engine's form, where sessions travel in cookies. */
+  readonly sealed?: SealedRecord | undefined;
 }
 
 /** What a session asks of whoever loaded it. */
@@ -38,6 +35,8 @@ export interface Host {
   now(): number;
   /** False once the head is sent, and where there is no response at all. */
   readonly canSendToken: boolean;
+  /** Every change needs the head: the session travels in a cookie. */
+  readonly travels: boolean;
   /** Something was recorded. */
   changed(): void;
   commit(): Promise<void>;
@@ -47,10 +46,10 @@ export interface Host {
 /** One transaction, taken out of the session to be committed. */
 export interface Taken {
   readonly intent: Intent;
-  /** Records to delete once this transaction is committed: their data were merged into it. */
-  readonly absorbed: readonly string[];
+  /** Sessions to end once this transaction is committed: their data were merged into it. */
+  readonly absorbed: readonly Origin[];
   /** The entries as the request sees them. */
-  readonly view: ReadonlyMap<string, Uint8Array>;
+  readonly view: ReadonlyEntries;
   /** The operations were recorded on the committed state, one by one, so `view` is their result. */
   readonly exact: boolean;
 }
@@ -64,8 +63,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #fresh: string | undefined;
   readonly #loadedAt: number;
 
-  #entries: ReadonlyMap<string, Uint8Array>;
-  #own: Map<string, Uint8Array> | undefined;
+  #entries: ReadonlyEntries;
+  #own: MutableEntries | undefined;
   #size = -1;
   readonly #decoded = new Map<string, unknown>();
 
@@ -77,8 +76,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #ended = false;
   /** A commit was done after something had been recorded, which is shown on top of its outcome. */
   #replayed = false;
-  /** Records to delete once the commit that took over their data is done. */
-  #absorbed: string[] = [];
+  /** Sessions to end once the commit that took over their data is done. */
+  #absorbed: Origin[] = [];
 
   constructor(host: Host, origin: Origin | undefined, superseded: boolean) {
     this.#host = host;
@@ -297,7 +296,10 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
   /** Records a change and shows it; `bytes` is the new value, where it has been encoded already. */
   #record(operation: Operation, bytes?: Uint8Array): void {
-    if (this.isNew && !this.#superseded) this.#requireHead("start a session");
+    if (!this.#superseded) {
+      if (this.isNew) this.#requireHead("start a session");
+      else if (this.#host.travels) this.#requireHead("change a session that travels in the cookie");
+    }
     if (operation.kind === "clear") {
       this.#size = 0;
       this.#decoded.clear();
@@ -316,8 +318,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#host.changed();
   }
 
-  #writable(): Map<string, Uint8Array> {
-    if (this.#own === undefined) this.#entries = this.#own = new Map(this.#entries);
+  #writable(): MutableEntries {
+    if (this.#own === undefined) this.#entries = this.#own = copyOf(this.#entries);
     return this.#own;
   }
 
@@ -334,7 +336,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#size = size;
   }
 
-  #show(entries: ReadonlyMap<string, Uint8Array>): void {
+  #show(entries: ReadonlyEntries): void {
     this.#entries = entries;
     this.#own = undefined;
     this.#size = -1;
@@ -419,10 +421,11 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     }
   }
 
-  /** A touch was written at `now`. */
-  touched(now: number, idle: number): void {
+  /** A touch was written at `now`; another token is one that carries it. */
+  touched(now: number, idle: number, token?: string): void {
     if (this.#origin === undefined) return;
-    this.#origin = { ...this.#origin, times: timesAfter(this.#origin.times, now, { idle }) };
+    const times = timesAfter(this.#origin.times, now, { idle });
+    this.#origin = { ...this.#origin, times, token: token ?? this.#origin.token };
   }
 
   /** Takes over another session's data, and its deadline if that is later. */
@@ -440,7 +443,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     if (deadline > this.deadline.getTime()) {
       this.#setDeadline({ at: deadline, fixed: other.state.fixedDeadline });
     }
-    this.#absorbed.push(other.key);
+    this.#absorbed.push(other);
     this.#host.changed();
   }
 }

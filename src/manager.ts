@@ -1,20 +1,22 @@
-/** `SessionManager`: finds, authenticates and loads sessions. Commits are in request.ts and writer.ts. */
+/** `SessionManager`: loads sessions. Finding is in stored-engine.ts and sealed-engine.ts, committing in request.ts. */
 import type { Carrier } from "./carrier.ts";
-import { findCookies } from "./cookie.ts";
 import { SessionError } from "./errors.ts";
+import type { Engine } from "./engine.ts";
 import type { SessionEvent } from "./events.ts";
-import { isSuperseded, timesOf, touchDue } from "./expiry.ts";
-import { type Options, type Settings, settle } from "./options.ts";
-import { type Found, RequestSession, Shared } from "./request.ts";
-import { open } from "./sealing.ts";
+import { touchDue } from "./expiry.ts";
+import { missingEvent } from "./missing.ts";
 import { LiveSession, type Origin } from "./live.ts";
+import { type Options, type Settings, settle } from "./options.ts";
+import { after, isPromise } from "./reply.ts";
+import { type Destination, RequestSession } from "./request.ts";
+import { isSealed } from "./sealed.ts";
+import { SealedEngine } from "./sealed-engine.ts";
 import type { Session, TokenSession } from "./session.ts";
+import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
-import type { StoreRecord } from "./store.ts";
+import type { Reply } from "./store.ts";
+import { StoredEngine } from "./stored-engine.ts";
 import { Timeouts } from "./timeouts.ts";
-import { digestOf, idOf, isToken, sameDigest } from "./token.ts";
-import { damagedEvent, reportFailure } from "./failure.ts";
-import { Writer } from "./writer.ts";
 
 /** Options of one `load`. */
 export interface LoadOptions {
@@ -29,8 +31,6 @@ interface Attached<D extends object> {
   loading: Promise<LiveSession<D>> | undefined;
   touched: boolean;
 }
-
-const nobody: Found = { origin: undefined, superseded: false, presented: false };
 
 /**
  * Loads and commits sessions. Make one per application (one per kind of session) and keep it.
@@ -52,6 +52,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   /** The checked options, frozen, with every default filled in; durations in milliseconds. */
   readonly settings: Settings;
   readonly #shared: Shared;
+  readonly #engine: Engine;
   readonly #attached: Slot<Attached<D>> = slot();
   #closed = false;
 
@@ -59,17 +60,18 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   constructor(options: Options<D>) {
     const settings = settle(options);
     this.settings = settings;
-    const timeouts = new Timeouts(settings.storeTimeout);
-    const report = (event: SessionEvent): void => this.report(event);
-    const writer = new Writer({
-      store: settings.store,
-      timeouts,
-      storeTimeout: settings.storeTimeout,
-      sealer: settings.sealer,
-      now: settings.clock,
-      report,
-    });
-    this.#shared = new Shared(settings, timeouts, writer, report);
+    const shared = new Shared(settings, new Timeouts(settings.storeTimeout), (event) =>
+      this.report(event),
+    );
+    const { store } = settings;
+    this.#shared = shared;
+    this.#engine = isSealed(store)
+      ? new SealedEngine(shared, store)
+      : new StoredEngine(shared, store);
+    // What sessions in cookies cannot have is said by their engine, once it knows of revocations.
+    const missing = isSealed(store) ? undefined : missingEvent(store.abilities);
+    // Later: a handler of events may use the manager, which its caller does not have yet.
+    if (missing !== undefined) queueMicrotask(() => this.report(missing));
   }
 
   /**
@@ -92,7 +94,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     const touch = options?.touch !== false;
     if (attached.loading === undefined) {
       attached.touched = touch;
-      return (attached.loading = this.#begin(attached, touch));
+      return this.#begin(attached, touch);
     }
     if (touch && !attached.touched) {
       attached.touched = true;
@@ -101,23 +103,52 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return attached.loading;
   }
 
-  async #begin(attached: Attached<D>, touch: boolean): Promise<LiveSession<D>> {
+  #begin(attached: Attached<D>, touch: boolean): Promise<LiveSession<D>> {
+    const { carrier } = attached;
+    const { transport } = this.settings;
     try {
-      const { carrier } = attached;
-      if (attached.request === undefined) {
-        const request = new RequestSession<D>(this.#shared, carrier);
-        carrier.attach(request);
-        attached.request = request;
-      }
-      const { transport } = this.settings;
+      const request = (attached.request ??= this.#attach(carrier));
+      this.#open();
       const name = transport.kind === "cookie" ? "cookie" : transport.name;
-      const found = await this.#find(carrier.header(name));
-      const session = attached.request.start(found);
-      return touch ? await this.#touch(session) : session;
+      const session = after(this.#engine.find(carrier.header(name)), (found) => {
+        const started = request.start(found, this.#engine.executor(found));
+        return touch ? this.#touch(started) : started;
+      });
+      if (!isPromise(session)) return (attached.loading = Promise.resolve(session));
+      return (attached.loading = session.catch((error: unknown) => failed(attached, error)));
     } catch (error) {
-      attached.loading = undefined; // an error handler may try again
-      throw error;
+      return failed(attached, error);
     }
+  }
+
+  #attach(carrier: Carrier): RequestSession<D> {
+    const request = new RequestSession<D>(this.#shared, carrier);
+    carrier.attach(request);
+    return request;
+  }
+
+  /**
+   * The session of the request that is being handled, for code that has no request at hand. Needs the
+   * option `context`; the same session as `load` gives, loaded on first use.
+   *
+   * @throws {SessionError} `no-adapter` outside a request; `invalid-option` without `context`; status
+   *   503 as `load`.
+   */
+  current(options?: LoadOptions): Promise<Session<D>> {
+    const { context } = this.settings;
+    const request = context?.getStore();
+    if (request !== undefined) return this.load(request, options);
+    return Promise.reject(
+      context === undefined
+        ? new SessionError(
+            "invalid-option",
+            "sessions.current() needs the manager's option context: new AsyncLocalStorage()",
+          )
+        : new SessionError(
+            "no-adapter",
+            "sessions.current() was called outside a request that an adapter of this manager has seen",
+          ),
+    );
   }
 
   /**
@@ -128,8 +159,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} status 503.
    */
   async loadToken(token: string | undefined): Promise<TokenSession<D>> {
-    const found = await this.#findAmong(token === undefined || token === "" ? [] : [token]);
-    return this.#touch(new RequestSession<D>(this.#shared, "caller").start(found));
+    this.#open();
+    return this.#touch(this.#start(await this.#engine.findToken(token), "caller"));
   }
 
   /**
@@ -140,8 +171,8 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} status 503.
    */
   async loadCookie(header: string | null | undefined): Promise<Session<D>> {
-    const found = await this.#find(header ?? undefined);
-    return this.#touch(new RequestSession<D>(this.#shared, "nowhere").start(found));
+    this.#open();
+    return this.#touch(this.#start(await this.#engine.find(header ?? undefined), "nowhere"));
   }
 
   /**
@@ -156,10 +187,24 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     if (!(into instanceof LiveSession)) {
       throw new SessionError("invalid-argument", "merge takes a session that this package loaded");
     }
-    const { origin } = await this.#findAmong([token]);
+    this.#open();
+    const { origin } = await this.#engine.findToken(token);
     if (origin === undefined || origin.key === (into as LiveSession<D>).origin?.key) return false;
     (into as LiveSession<D>).absorb(origin);
     return true;
+  }
+
+  /**
+   * Whether the session with this public id is still there: for sockets and other long connections,
+   * to close them when it has ended. One round trip to the engine; does not count as use. In the
+   * process that ends a session, the event `destroyed` says so at once.
+   *
+   * @throws {SessionError} status 503: then nobody knows; `unsupported` on an engine that holds no
+   *   record of its sessions.
+   */
+  async isAlive(id: string): Promise<boolean> {
+    this.#open();
+    return this.#engine.exists(id);
   }
 
   /**
@@ -169,29 +214,13 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    * @throws {SessionError} `unsupported` on an engine that cannot list; status 503.
    */
   async *iterate(): AsyncIterable<Session<D>> {
-    const { store } = this.settings;
-    if (!store.abilities.iterate || store.iterate === undefined) {
-      throw new SessionError("unsupported", "This session store cannot list its sessions");
-    }
-    const { prefix } = this.#shared;
-    try {
-      for await (const record of store.iterate(prefix)) {
-        const origin = await this.#decode(record, record.key.slice(prefix.length), undefined);
-        if (origin === undefined) continue;
-        const found = { origin, superseded: false, presented: false };
-        yield new RequestSession<D>(this.#shared, "caller").start(found);
-      }
-    } catch (error) {
-      throw this.#failed("iterate", error);
-    }
+    for await (const found of this.#engine.list()) yield this.#start(found, "caller");
   }
 
   /** Resolves when the store can serve: for a health check. @throws {SessionError} status 503 */
   async check(): Promise<void> {
-    if (this.#closed) throw closed();
-    const { store } = this.settings;
-    if (store.check === undefined) return;
-    await this.#shared.timeouts.run("answer a check", async () => store.check?.());
+    this.#open();
+    await this.#engine.check();
   }
 
   /**
@@ -200,8 +229,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
    */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#shared.writer.drain();
-    await this.settings.store.close?.();
+    await this.#engine.close();
   }
 
   /**
@@ -218,6 +246,12 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return true;
   }
 
+  /** For adapters: calls the handler of a registered request, so that `current()` works inside it. */
+  enter<R>(request: object, work: () => R): R {
+    const { context } = this.settings;
+    return context === undefined ? work() : context.run(request, work);
+  }
+
   /** For adapters: gives an event to the application. Never throws. */
   report(event: SessionEvent): void {
     try {
@@ -227,15 +261,21 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     }
   }
 
-  async #touch(session: LiveSession<D>): Promise<LiveSession<D>> {
+  #touch(session: LiveSession<D>): Reply<LiveSession<D>> {
     const { idleTimeout, touchInterval, clock } = this.settings;
     const { origin } = session;
     if (origin === undefined || !touchDue(origin.times, clock(), idleTimeout, touchInterval)) {
       return session;
     }
+    return this.#touchNow(session, origin);
+  }
+
+  async #touchNow(session: LiveSession<D>, origin: Origin): Promise<LiveSession<D>> {
     try {
       await session.touch();
     } catch (error) {
+      // A stamp that nobody can receive: the use does not count, as the engine's page says.
+      if (error instanceof SessionError && error.code === "head-sent") return session;
       this.report({
         type: "touch-failed",
         level: "warn",
@@ -247,98 +287,18 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return session;
   }
 
-  async #find(header: string | undefined): Promise<Found> {
-    if (header === undefined || header === "") return this.#findAmong([]);
-    const { transport, cookie } = this.settings;
-    return this.#findAmong(
-      transport.kind === "cookie" ? findCookies(header, cookie.name) : [header],
-    );
+  #start(found: Found, destination: Destination): LiveSession<D> {
+    const request = new RequestSession<D>(this.#shared, destination);
+    return request.start(found, this.#engine.executor(found));
   }
 
-  /** The session of the one token that authenticates. Tossed duplicates are tried, but not trusted. */
-  async #findAmong(values: readonly string[]): Promise<Found> {
-    if (this.#closed) throw closed();
-    if (values.length === 0) return nobody;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
-    if (values.length === 1) {
-      const [token = ""] = values;
-      return isToken(token) ? await this.#authenticate(token) : nothing;
-    }
-    const tokens = [...new Set(values)].filter(isToken);
-    const tried =
-      values.length > 2 ? [] : await Promise.all(tokens.map((token) => this.#authenticate(token)));
-    const good = tried.filter((found) => found.origin !== undefined);
-    const accepted = good.length === 1 ? good[0] : undefined;
-    this.report({
-      type: "duplicate-cookie",
-      level: "warn",
-      message: `The session cookie came ${values.length > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
-      count: values.length,
-      accepted: accepted !== undefined,
-    });
-    return accepted ?? nothing;
-  }
-
-  async #authenticate(token: string): Promise<Found> {
-    const { store, name } = this.settings;
-    const nothing: Found = { origin: undefined, superseded: false, presented: true };
-    const id = idOf(token);
-    const key = this.#shared.prefix + id;
-    let record: StoreRecord | undefined;
-    try {
-      record = await this.#shared.timeouts.run("load a session", () => store.load(key));
-    } catch (error) {
-      throw this.#failed("load", error);
-    }
-    if (record === undefined) return nothing;
-    if (record.key !== key) {
-      throw this.#failed(
-        "load",
-        new SessionError(
-          "store-failed",
-          "The session store answered with another session's record",
-        ),
-      );
-    }
-    const digest = digestOf(name, token);
-    const known = sameDigest(record.digest, digest instanceof Uint8Array ? digest : await digest);
-    const origin = await this.#decode(record, id, token);
-    if (origin === undefined) return nothing;
-    if (known) return { origin, superseded: false, presented: true };
-    if (!isSuperseded(origin.times.age, origin.state.renewedAge)) return nothing;
-    this.report({
-      type: "superseded",
-      level: "info",
-      message: `A request came with a token of session ${id} that was renewed a moment ago; it reads as empty`,
-      id,
-    });
-    return { origin: undefined, superseded: true, presented: true };
-  }
-
-  async #decode(
-    record: StoreRecord,
-    id: string,
-    token: string | undefined,
-  ): Promise<Origin | undefined> {
-    const state = await open(this.settings.sealer, record.data, id);
-    if ("damaged" in state) {
-      this.report(damagedEvent(id, state.damaged));
-      return undefined;
-    }
-    const times = timesOf(record, this.settings.clock());
-    const { key, digest, version } = record;
-    return { key, id, token, digest, version, state, times };
-  }
-
-  #failed(operation: string, error: unknown): SessionError {
-    reportFailure(this.#shared, operation, error);
-    if (error instanceof SessionError) return error;
-    return new SessionError("store-failed", `The session store failed to ${operation}`, {
-      cause: error,
-    });
+  #open(): void {
+    if (this.#closed) throw new SessionError("closed", "The session manager has been closed");
   }
 }
 
-function closed(): SessionError {
-  return new SessionError("closed", "The session manager has been closed");
+function failed<D extends object>(attached: Attached<D>, error: unknown): Promise<never> {
+  attached.loading = undefined; // an error handler may try again
+  if (error instanceof SessionError) attached.carrier.failed?.(error);
+  return Promise.reject(error);
 }

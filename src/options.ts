@@ -19,6 +19,7 @@ import { defaultCodec, type Codec } from "./codec.ts";
 import type { CookieAttributes, SameSite } from "./cookie.ts";
 import type { SessionEvent } from "./events.ts";
 import { refuseContradictions } from "./prefix.ts";
+import { isSealed, type SealedStore } from "./sealed.ts";
 import type { Store } from "./store.ts";
 import { warnOnce } from "./warn.ts";
 
@@ -60,6 +61,13 @@ export interface Sealer {
   open(bytes: Uint8Array, id: string): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
+/** What is used of an `AsyncLocalStorage`; one of each manager's own, or shared between managers. */
+export interface RequestContext {
+  /** Calls `work`, in which and after which, also asynchronously, `getStore()` gives `request`. */
+  run<R>(request: object, work: () => R): R;
+  getStore(): object | undefined;
+}
+
 /** Where the token travels. */
 export type Transport = "cookie" | { readonly header: string };
 
@@ -81,8 +89,8 @@ export type Transport = "cookie" | { readonly header: string };
  * ```
  */
 export interface Options<_D extends object = Record<string, unknown>> {
-  /** The engine that keeps the records. */
-  readonly store: Store;
+  /** The engine that keeps the records, or seals them into cookies. */
+  readonly store: Store | SealedStore;
   /**
    * Names this manager's records and is bound into its tokens, so that several managers can share
    * one engine. An RFC 9110 token of at most 128 characters. Default: the name of the cookie or
@@ -120,13 +128,15 @@ export interface Options<_D extends object = Record<string, unknown>> {
   readonly onEvent?: ((event: SessionEvent) => void) | undefined;
   /** Makes the error response in place of the adapter's. Default: a plain page with the error's status. */
   readonly onError?: ((error: unknown, request: unknown, response: unknown) => unknown) | undefined;
+  /** Makes `sessions.current()` work: `new AsyncLocalStorage()` of `node:async_hooks`. Default: none. */
+  readonly context?: RequestContext | undefined;
   /** The current time in milliseconds since 1970, for tests. Default `Date.now`. */
   readonly clock?: (() => number) | undefined;
 }
 
 /** What the rest of the package works with: checked, complete, frozen. Times in milliseconds, sizes in bytes. */
 export interface Settings {
-  readonly store: Store;
+  readonly store: Store | SealedStore;
   readonly name: string;
   readonly lifetime: number;
   readonly idleTimeout: number | undefined;
@@ -147,6 +157,7 @@ export interface Settings {
   readonly maxSize: number;
   readonly onEvent: (event: SessionEvent) => void;
   readonly onError: Options["onError"];
+  readonly context: RequestContext | undefined;
   readonly clock: () => number;
   readonly development: boolean;
 }
@@ -181,6 +192,7 @@ const known: Record<keyof Options, true> = {
   maxSize: true,
   onEvent: true,
   onError: true,
+  context: true,
   clock: true,
 };
 const knownOfCookie: Record<keyof CookieOptions, true> = {
@@ -221,8 +233,24 @@ export function settle(options: Options): Settings {
   const { attributes, persist } = settleCookie(given.cookie, development, transport.kind);
   const name = transport.kind === "header" ? transport.name : attributes.name;
   const times = settleTimes(given.lifetime, given.idleTimeout, given.touchInterval);
+  const store = settleStore(given.store);
+  if (isSealed(store)) {
+    if (transport.kind === "header") {
+      refuse(
+        "transport { header } does not fit a store that keeps sessions in cookies: leave it out",
+      );
+    }
+    if (attributes.partitioned && store.chunks > 2) {
+      refuse(
+        "cookie.partitioned does not fit a store with chunks 3: browsers keep 10 240 bytes of partitioned cookies per site; give it chunks 2",
+      );
+    }
+    if (given.sealer !== undefined) {
+      refuse("sealer has no effect with a store that seals sessions into cookies: leave it out");
+    }
+  }
   return Object.freeze({
-    store: settleStore(given.store),
+    store,
     name: given.name === undefined ? name : token(given.name, "name"),
     ...times,
     cookie: attributes,
@@ -244,6 +272,10 @@ export function settle(options: Options): Settings {
     maxSize: size(or(given.maxSize, defaults.maxSize), "maxSize"),
     onEvent: callback<Settings["onEvent"]>(given.onEvent, "onEvent") ?? warnOnce(),
     onError: callback<NonNullable<Settings["onError"]>>(given.onError, "onError"),
+    context:
+      given.context === undefined
+        ? undefined
+        : service<RequestContext>(given.context, "context", ["run", "getStore"]),
     clock: callback<Settings["clock"]>(given.clock, "clock") ?? (() => Date.now()),
     development,
   });
@@ -254,17 +286,24 @@ function or(value: unknown, fallback: unknown): unknown {
   return value === undefined ? fallback : value;
 }
 
-function settleStore(value: unknown): Store {
+function settleStore(value: unknown): Store | SealedStore {
   if (value === undefined) {
     refuse(
       'store is missing: pass an engine, for example new MemoryStore() from "scs-session/stores/memory"',
     );
   }
   const methods = ["load", "create", "update", "touch", "destroy"] as const;
-  const store = service<Store>(value, "store", methods, ["iterate", "check", "close"]);
+  const store =
+    typeof value === "object" && value !== null && isSealed(value)
+      ? service<SealedStore>(value, "store", ["bind"], ["check", "close"])
+      : service<Store>(value, "store", methods, ["iterate", "check", "close"]);
   const abilities: unknown = store.abilities;
   if (typeof abilities !== "object" || abilities === null) {
     refuse(`store.abilities must be an object, not ${show(abilities)}`);
+  }
+  const guarantees: unknown = store.abilities.guarantees;
+  if (!Array.isArray(guarantees)) {
+    refuse(`store.abilities.guarantees must be an array, such as ["G3"], not ${show(guarantees)}`);
   }
   return store;
 }

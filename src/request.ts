@@ -4,89 +4,25 @@
  */
 import type { Carrier, HeadEffects, Outcome, Participant } from "./carrier.ts";
 import type { Codec } from "./codec.ts";
-import {
-  applyIntent,
-  type Intent,
-  isIdle,
-  noIntent,
-  plan,
-  type Situation,
-  type Steps,
-  withEntries,
-} from "./commit.ts";
-import { type CookieWriter, cookieWriter } from "./cookie.ts";
-import { SessionError, type SessionErrorCode } from "./errors.ts";
+import { type Intent, isIdle, noIntent, plan, type Situation } from "./commit.ts";
+import { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
-import { touchDue } from "./expiry.ts";
-import type { Settings } from "./options.ts";
-import { emptyState } from "./record.ts";
-import { seal } from "./sealing.ts";
+import type { Executor, Sink, Transaction } from "./engine.ts";
+import { failedPlan } from "./failure.ts";
 import { type Host, LiveSession, type Origin, type Taken } from "./live.ts";
-import type { Timeouts } from "./timeouts.ts";
-import { digestOf, idOf, newCommitId, renewedToken } from "./token.ts";
-import type { Applied, Base } from "./batch.ts";
-import type { Writer } from "./writer.ts";
-
-/** What all requests of a manager share. */
-export class Shared {
-  readonly settings: Settings;
-  readonly timeouts: Timeouts;
-  readonly writer: Writer;
-  readonly report: (event: SessionEvent) => void;
-  readonly cookies: CookieWriter;
-  /** The request header that responses depend on. */
-  readonly vary: string;
-  readonly slot: string;
-  readonly prefix: string;
-
-  constructor(
-    settings: Settings,
-    timeouts: Timeouts,
-    writer: Writer,
-    report: (event: SessionEvent) => void,
-  ) {
-    const { transport, cookie } = settings;
-    this.settings = settings;
-    this.timeouts = timeouts;
-    this.writer = writer;
-    this.report = report;
-    this.cookies = cookieWriter(cookie);
-    this.vary = transport.kind === "cookie" ? "Cookie" : transport.name;
-    this.slot = transport.kind === "cookie" ? `cookie ${cookie.name}` : `header ${transport.name}`;
-    this.prefix = `${settings.name}:`;
-  }
-}
-
-/** What loading found. */
-export interface Found {
-  readonly origin: Origin | undefined;
-  readonly superseded: boolean;
-  /** The request carried a token of any kind. */
-  readonly presented: boolean;
-}
+import { isPromise } from "./reply.ts";
+import type { Found, Shared } from "./shared.ts";
+import type { Reply } from "./store.ts";
 
 /** Where a session's token goes: on a response, to the caller, or nowhere. */
 export type Destination = Carrier | "caller" | "nowhere";
 
-const maxIdCollisions = 3;
-
-/** What one commit has to do. */
-interface Transaction {
-  readonly intent: Intent;
-  readonly absorbed: readonly string[];
-  /**
-   * The result, if no other request was faster. Undefined when another commit of this request was
-   * under way as this one was taken: the view then shows changes that may fail, or lacks others'.
-   */
-  readonly view: ReadonlyMap<string, Uint8Array> | undefined;
-  readonly hasData: boolean;
-}
-
 /** The pipeline of one request, from intent to Set-Cookie. */
-export class RequestSession<D extends object> implements Host, Participant {
+export class RequestSession<D extends object> implements Host, Participant, Sink {
   readonly #shared: Shared;
   readonly #destination: Destination;
   #session: LiveSession<D> | undefined;
+  #executor: Executor | undefined;
   #presented = false;
   #found = false;
   /** The head is frozen: what is recorded from now on needs an explicit commit. */
@@ -94,6 +30,7 @@ export class RequestSession<D extends object> implements Host, Participant {
   #intercepted = false;
   #running: Promise<void> | undefined;
   #token: HeadEffects["token"];
+  #more: readonly string[] | undefined;
 
   constructor(shared: Shared, destination: Destination) {
     this.#shared = shared;
@@ -101,7 +38,8 @@ export class RequestSession<D extends object> implements Host, Participant {
   }
 
   /** Starts the session, once loading is done. */
-  start(found: Found): LiveSession<D> {
+  start(found: Found, executor: Executor): LiveSession<D> {
+    this.#executor = executor;
     this.#presented = found.presented;
     this.#found = found.origin !== undefined;
     return (this.#session = new LiveSession<D>(this, found.origin, found.superseded));
@@ -130,6 +68,10 @@ export class RequestSession<D extends object> implements Host, Participant {
     return this.#destination !== "nowhere" && !this.#frozen && !this.#destination.headSent;
   }
 
+  get travels(): boolean {
+    return this.#executor?.travels === true;
+  }
+
   changed(): void {
     const destination = this.#destination;
     if (typeof destination === "string") return;
@@ -144,24 +86,17 @@ export class RequestSession<D extends object> implements Host, Participant {
   commit(): Promise<void> {
     const session = this.#session;
     if (session === undefined || !session.hasChanges) return this.#running ?? Promise.resolve();
-    return this.#enqueue(session.takeIntent(), this.canSendToken);
+    try {
+      return this.#enqueue(session.takeIntent(), this.canSendToken) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async touch(): Promise<boolean> {
-    const origin = this.#session?.origin;
-    if (origin === undefined) return false;
-    const { idleTimeout, touchInterval, store } = this.#shared.settings;
-    if (
-      idleTimeout === undefined ||
-      !touchDue(origin.times, this.now(), idleTimeout, touchInterval)
-    ) {
-      return true;
-    }
-    const alive = await this.#shared.timeouts.run("touch a session", () =>
-      store.touch(origin.key, origin.digest, idleTimeout),
-    );
-    if (alive) this.#session?.touched(this.now(), idleTimeout);
-    return alive;
+  touch(): Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined) return Promise.resolve(false);
+    return (this.#executor as Executor).touch(session, this);
   }
 
   // Participant: what the adapter asks for.
@@ -175,7 +110,8 @@ export class RequestSession<D extends object> implements Host, Participant {
   }
 
   effects(): HeadEffects {
-    return { vary: this.#shared.vary, private: this.#found, token: this.#token };
+    const { vary } = this.#shared;
+    return { vary, private: this.#found, token: this.#token, more: this.#more };
   }
 
   report(event: SessionEvent): void {
@@ -201,16 +137,25 @@ export class RequestSession<D extends object> implements Host, Participant {
       session.settle(session.origin, false);
       return undefined;
     }
-    return this.#enqueue({ ...taken, intent }, true).catch((error: unknown) => {
-      this.report({
-        type: "commit-failed",
-        level: "error",
-        message: "A request's session changes could not be stored; the client got an error",
-        id: session.origin?.id,
-        error,
+    const decided = reason === undefined ? taken : { ...taken, intent };
+    try {
+      return this.#enqueue(decided, true)?.catch((error: unknown) => {
+        throw this.#failed(error);
       });
-      throw error;
+    } catch (error) {
+      return Promise.reject(this.#failed(error));
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    this.report({
+      type: "commit-failed",
+      level: "error",
+      message: "A request's session changes could not be stored; the client got an error",
+      id: this.#session?.origin?.id,
+      error,
     });
+    return error;
   }
 
   ended(): void {
@@ -226,6 +171,21 @@ export class RequestSession<D extends object> implements Host, Participant {
     });
   }
 
+  // Sink: what the execution has to say.
+
+  get toCaller(): boolean {
+    return this.#destination === "caller";
+  }
+
+  send(token: HeadEffects["token"], more?: readonly string[]): void {
+    this.#token = token;
+    this.#more = more;
+  }
+
+  announce(type: "created" | "renewed" | "destroyed", id: string): void {
+    this.report({ type, level: "debug", message: `Session ${id} was ${type}`, id });
+  }
+
   // The pipeline.
 
   #rollbackReason(
@@ -237,8 +197,9 @@ export class RequestSession<D extends object> implements Host, Participant {
     if (!outcome.closed) return undefined;
     // Nobody would receive the token: a session that cannot be used, or a browser logged out.
     const decision = plan(intent, this.#situation(session, session.origin, session.hasData));
+    if (decision.fail !== undefined) return undefined;
     const makesToken =
-      decision.fail === undefined && (decision.write === "create" || decision.renew);
+      decision.write === "create" || decision.renew || (this.travels && decision.write !== "none");
     return makesToken ? "closed" : undefined;
   }
 
@@ -256,14 +217,18 @@ export class RequestSession<D extends object> implements Host, Participant {
     });
   }
 
-  /** Commits one after another, so that each builds on the outcome of the one before. */
-  #enqueue(taken: Taken, canSend: boolean): Promise<void> {
+  /**
+   * Commits one after another, so that each builds on the outcome of the one before. Undefined when
+   * it is done already; then a failure is thrown.
+   */
+  #enqueue(taken: Taken, canSend: boolean): Promise<void> | undefined {
     const before = this.#running;
     const { intent, absorbed } = taken;
     const view = before === undefined && taken.exact ? taken.view : undefined;
-    const transaction = { intent, absorbed, view, hasData: taken.view.size > 0 };
-    const run = (): Promise<void> => this.#commit(transaction, canSend);
+    const transaction = { intent, view, hasData: taken.view.size > 0 };
+    const run = (): Reply<void> => this.#commit(transaction, absorbed, canSend);
     const work = before === undefined ? run() : before.then(run, run);
+    if (!isPromise(work)) return undefined;
     this.#running = work;
     const done = (): void => {
       if (this.#running === work) this.#running = undefined;
@@ -272,22 +237,41 @@ export class RequestSession<D extends object> implements Host, Participant {
     return work;
   }
 
-  async #commit(taken: Transaction, canSend: boolean): Promise<void> {
+  #commit(taken: Transaction, absorbed: readonly Origin[], canSend: boolean): Reply<void> {
     const session = this.#session as LiveSession<D>;
-    const { origin } = session;
-    const decision = plan(taken.intent, this.#situation(session, origin, taken.hasData));
-    try {
-      if (decision.fail !== undefined) throw failure(decision.fail);
-      if (decision.token !== "none" && !canSend) throw failure("head-sent");
-      await this.#execute(session, origin, taken, decision);
-    } catch (error) {
+    const executor = this.#executor as Executor;
+    const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
+    const done = (): Reply<void> => {
+      if (decision.fail === undefined && decision.write === "create") this.#presented = true;
+      return absorbed.length === 0 ? undefined : this.#endAll(absorbed, executor);
+    };
+    const failed = (error: unknown): never => {
       // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
       // have been created is not created again under its id.
       session.dropFreshToken();
       session.settle(session.origin, false);
+      const destination = this.#destination;
+      if (typeof destination !== "string" && error instanceof SessionError) {
+        destination.failed?.(error);
+      }
       throw error;
+    };
+    let running: Reply<void>;
+    try {
+      if (decision.fail !== undefined) throw failedPlan(decision.fail);
+      const sends =
+        decision.token !== "none" ||
+        (executor.travels && (decision.write !== "none" || decision.destroy));
+      if (sends && !canSend) throw failedPlan("head-sent");
+      running = executor.run(session, taken, decision, this);
+    } catch (error) {
+      return failed(error);
     }
-    for (const key of taken.absorbed) await this.#destroyMerged(key);
+    return isPromise(running) ? running.then(done, failed) : done();
+  }
+
+  async #endAll(absorbed: readonly Origin[], executor: Executor): Promise<void> {
+    for (const merged of absorbed) await executor.end(merged, this);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {
@@ -303,149 +287,4 @@ export class RequestSession<D extends object> implements Host, Participant {
       lifetime: this.lifetime,
     };
   }
-
-  async #execute(
-    session: LiveSession<D>,
-    origin: Origin | undefined,
-    taken: Transaction,
-    decision: Steps,
-  ): Promise<void> {
-    if (decision.destroy && origin !== undefined) {
-      await this.#shared.writer.destroy(origin.key);
-      this.#announce("destroyed", origin.id);
-      session.settle(undefined, true);
-    }
-    if (decision.token === "clear") this.#sendToken(undefined, undefined);
-    if (decision.write === "create") {
-      const created = await this.#create(session, taken, decision.lifetime ?? this.lifetime);
-      session.settle(created, false);
-      session.dropFreshToken();
-      this.#presented = true;
-      this.#sendToken(created.token, created);
-      this.#announce("created", created.id);
-    } else if (decision.write === "update" && origin !== undefined) {
-      const updated = await this.#update(origin, taken, decision.renew);
-      session.settle(updated, false);
-      if (decision.token === "set") this.#sendToken(updated.token, updated);
-      if (decision.renew) this.#announce("renewed", updated.id);
-    } else if (!decision.destroy) {
-      session.settle(origin, taken.intent.destroy);
-    }
-  }
-
-  async #create(session: LiveSession<D>, taken: Transaction, lifetime: number): Promise<Origin> {
-    const { settings, writer, prefix } = this.#shared;
-    const { intent } = taken;
-    const state =
-      taken.view !== undefined
-        ? withEntries(emptyState, taken.view, intent, undefined)
-        : applyIntent(emptyState, intent, settings.maxSize, undefined);
-    for (let collisions = 0; collisions < maxIdCollisions; collisions++) {
-      const token = session.freshToken();
-      const id = idOf(token);
-      const key = prefix + id;
-      const digest = await digestOf(settings.name, token);
-      const data = await seal(settings.sealer, state, newCommitId(), id);
-      const idle = settings.idleTimeout;
-      if (await writer.create(key, { digest, data, lifetime, idle })) {
-        const times = {
-          readAt: this.now(),
-          age: 0,
-          deadlineIn: lifetime,
-          idleIn: idle === undefined ? undefined : Math.min(idle, lifetime),
-        };
-        return { key, id, token, digest, version: 1, state, times };
-      }
-      session.dropFreshToken();
-    }
-    // 144 random bits collided three times: the random source or the store is broken.
-    throw new SessionError("store-failed", "The session store says that every new id is taken");
-  }
-
-  async #update(origin: Origin, taken: Transaction, renew: boolean): Promise<Origin> {
-    const { settings, writer } = this.#shared;
-    const token = renew ? renewedToken(origin.id) : origin.token;
-    let newDigest: Uint8Array | undefined;
-    if (renew && token !== undefined) {
-      const digest = digestOf(settings.name, token);
-      newDigest = digest instanceof Uint8Array ? digest : await digest;
-    }
-    const updated = await writer.commit(origin.key, origin.id, {
-      base: origin,
-      apply: (newest) => this.#apply(newest, origin, taken, newDigest),
-      runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
-    });
-    // Another commit of the same batch may have renewed the token; this request still has the old.
-    return { ...origin, ...updated, token, digest: newDigest ?? origin.digest };
-  }
-
-  /** The changes on top of `newest`; nothing is applied again if that is what they were made on. */
-  #apply(
-    newest: Base,
-    loaded: Base,
-    taken: Transaction,
-    newDigest: Uint8Array | undefined,
-  ): Applied {
-    const { settings } = this.#shared;
-    const { intent } = taken;
-    const now = this.now();
-    const passed = now - newest.times.readAt;
-    const age = newDigest === undefined ? undefined : newest.times.age + passed;
-    const decision = plan(intent, {
-      exists: true,
-      superseded: false,
-      presented: true,
-      hasData: true,
-      now,
-      deadlineIn: newest.times.deadlineIn - passed,
-      fixedDeadline: newest.state.fixedDeadline,
-      lifetime: settings.lifetime,
-    });
-    // A deadline that passed while the commit waited: the shortest life ends it at once.
-    const lifetime =
-      decision.fail === undefined && decision.write === "update" ? decision.lifetime : 1;
-    const state =
-      taken.view !== undefined && newest.state === loaded.state
-        ? withEntries(newest.state, taken.view, intent, age)
-        : applyIntent(newest.state, intent, settings.maxSize, age);
-    return { state, newDigest, lifetime, idle: settings.idleTimeout };
-  }
-
-  async #destroyMerged(key: string): Promise<void> {
-    try {
-      await this.#shared.writer.destroy(key);
-    } catch {
-      // Reported by the writer. The data have been taken over; the other record ends by its timeout.
-    }
-  }
-
-  #sendToken(token: string | undefined, origin: Origin | undefined): void {
-    const { settings, cookies } = this.#shared;
-    if (settings.transport.kind === "header") {
-      this.#token = { name: settings.transport.name, value: token ?? "" };
-    } else if (token === undefined || origin === undefined) {
-      this.#token = { name: "Set-Cookie", value: cookies.clear() };
-    } else {
-      const persist = origin.state.remember ?? settings.persist;
-      const age = persist ? origin.times.deadlineIn / 1000 : undefined;
-      this.#token = { name: "Set-Cookie", value: cookies.set(token, age) };
-    }
-  }
-
-  #announce(type: "created" | "renewed" | "destroyed", id: string): void {
-    this.report({ type, level: "debug", message: `Session ${id} was ${type}`, id });
-  }
-}
-
-function failure(code: SessionErrorCode): SessionError {
-  if (code === "superseded") {
-    return new SessionError(
-      "superseded",
-      "The request came with a token that has been renewed meanwhile; its changes were not stored",
-    );
-  }
-  return new SessionError(
-    "head-sent",
-    "The commit needs a Set-Cookie, and the response head has been sent",
-  );
 }

@@ -12,7 +12,13 @@
  * A method rejects only when the engine failed and the outcome may be unknown; "not found" and "not
  * so" are results. Reads go to the primary (G3). Bytes passed in may be reused by the caller after
  * the call resolves; bytes returned belong to the caller.
+ *
+ * An engine that has its results at once, as one in this process's memory, may return them instead
+ * of promises: then a commit needs no turn of the event loop. What fails is a rejected promise.
  */
+
+/** What a method returns: a promise of its result, or the result. */
+export type Reply<T> = T | Promise<T>;
 
 /** A guarantee of the design, by number. */
 export type Guarantee = "G1" | "G2" | "G3" | "G4" | "G5" | "G6" | "G7";
@@ -83,26 +89,26 @@ export interface Store {
   readonly abilities: Abilities;
 
   /** The live record under `key`. Creates nothing. */
-  load(key: string): Promise<StoreRecord | undefined>;
+  load(key: string): Reply<StoreRecord | undefined>;
 
   /**
    * Inserts, and only inserts. False, with nothing changed, when a record is there already.
    *
    * @throws {SessionError} `store-full` when a bound is reached.
    */
-  create(key: string, record: CreateRecord): Promise<boolean>;
+  create(key: string, record: CreateRecord): Reply<boolean>;
 
   /** Replaces the data of a live record whose version and digest match; never inserts. */
-  update(key: string, change: UpdateRecord): Promise<UpdateResult>;
+  update(key: string, change: UpdateRecord): Reply<UpdateResult>;
 
   /**
    * Moves the idle expiry of a live record with this digest to now + `idle` ms, only forward and
    * never past the deadline; the version stays. False when there is no such record.
    */
-  touch(key: string, digest: Uint8Array, idle: number): Promise<boolean>;
+  touch(key: string, digest: Uint8Array, idle: number): Reply<boolean>;
 
   /** Deletes by key, whatever the version and digest. Nothing there is a success. */
-  destroy(key: string): Promise<void>;
+  destroy(key: string): Reply<void>;
 
   /** Every live record whose key starts with `prefix`, in any order, in bounded memory. */
   iterate?(prefix: string): AsyncIterable<StoreRecord>;

@@ -7,6 +7,8 @@
  */
 import { SessionError } from "./errors.ts";
 import { perRequest } from "./isolate.ts";
+import { isPromise } from "./reply.ts";
+import type { Reply } from "./store.ts";
 
 interface Pending {
   readonly since: number;
@@ -27,12 +29,21 @@ export class Timeouts {
   }
 
   /**
-   * Runs one operation.
-   *
-   * @throws {SessionError} `store-timeout`, or `store-failed` with the engine's error as `cause`;
-   *   an engine's own SessionError passes.
+   * Runs one operation: the result where the engine has it at once, or a promise, which rejects with
+   * a SessionError: `store-timeout`, or `store-failed` with the engine's error as `cause`; an
+   * engine's own passes. Throws nothing.
    */
-  run<T>(operation: string, start: () => Promise<T>): Promise<T> {
+  run<T>(operation: string, start: () => Reply<T>): Reply<T> {
+    let reply: Reply<T>;
+    try {
+      reply = start();
+    } catch (cause) {
+      return Promise.reject(failed(operation, cause));
+    }
+    return isPromise(reply) ? this.#watch(operation, reply) : reply;
+  }
+
+  #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending: Pending = { since: performance.now(), operation, reject };
       const own = perRequest ? setTimeout(() => this.#giveUp(pending), this.#limit) : undefined;
@@ -44,24 +55,16 @@ export class Timeouts {
         if (own === undefined) this.#pending.delete(pending);
         else clearTimeout(own);
       };
-      const fail = (cause: unknown): void => {
-        settled();
-        reject(
-          cause instanceof SessionError
-            ? cause
-            : new SessionError("store-failed", `The session store failed to ${operation}`, {
-                cause,
-              }),
-        );
-      };
-      try {
-        start().then((value) => {
+      reply.then(
+        (value) => {
           settled();
           resolve(value);
-        }, fail);
-      } catch (cause) {
-        fail(cause);
-      }
+        },
+        (cause: unknown) => {
+          settled();
+          reject(failed(operation, cause));
+        },
+      );
     });
   }
 
@@ -91,6 +94,11 @@ export class Timeouts {
       ),
     );
   }
+}
+
+function failed(operation: string, cause: unknown): SessionError {
+  if (cause instanceof SessionError) return cause;
+  return new SessionError("store-failed", `The session store failed to ${operation}`, { cause });
 }
 
 /** Resolves after `ms` milliseconds. */

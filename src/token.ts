@@ -7,6 +7,7 @@
 const idLength = 24;
 const tokenLength = 64;
 const shape = /^[A-Za-z0-9_-]{64}$/;
+const idShape = /^[A-Za-z0-9_-]{24}$/;
 
 interface SyncCrypto {
   readonly hash?: (algorithm: string, data: string, encoding: "buffer") => Uint8Array;
@@ -80,6 +81,11 @@ export function renewedToken(id: string): string {
 /** Whether the text has a token's shape; checked before any store or crypto work. */
 export function isToken(text: string): boolean {
   return text.length === tokenLength && shape.test(text);
+}
+
+/** Whether the text has the shape of a session's public id. */
+export function isId(text: string): boolean {
+  return text.length === idLength && idShape.test(text);
 }
 
 /** The public id in a token. */

@@ -20,7 +20,8 @@ import {
 } from "./batch.ts";
 import { retryOrThrow } from "./failure.ts";
 import { perRequest } from "./isolate.ts";
-import type { CreateRecord } from "./store.ts";
+import { isPromise } from "./reply.ts";
+import type { CreateRecord, Reply } from "./store.ts";
 import { sleep } from "./timeouts.ts";
 import { sameDigest } from "./token.ts";
 
@@ -33,26 +34,32 @@ export class Writer {
     this.#options = options;
   }
 
-  /** Commits one job, alone or together with others on the same record. Resolves to the new record. */
-  commit(key: string, id: string, job: Job): Promise<Base> {
+  /**
+   * Commits one job, alone or together with others on the same record, and gives the new record.
+   *
+   * @throws {SessionError} what a promise from here rejects with, too.
+   */
+  commit(key: string, id: string, job: Job): Reply<Base> {
     const until = performance.now() + this.#options.storeTimeout;
-    return new Promise<Base>((resolve, reject) => {
-      if (perRequest) {
-        const alone = { waiting: [], newest: undefined };
-        const member = { job, until, apply: job.apply, resolve, reject };
-        void new Batch(this.#options, key, id, [member]).write(alone, true);
-        return;
-      }
-      const queue = this.#queues.get(key);
-      // In another commit's write `apply` must still run in this request's async context.
-      const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
-      if (queue !== undefined) {
-        queue.waiting.push({ job, until, apply, resolve, reject });
-        return;
-      }
+    const queue = this.#queues.get(key);
+    if (queue !== undefined) {
+      return new Promise((resolve, reject) => {
+        queue.waiting.push(waiting(job, until, resolve, reject));
+      });
+    }
+    // Applied here and now, in its own request; and done, if the engine answers at once.
+    const batch = new Batch(this.#options, key, id);
+    const first = batch.start(job);
+    if (!isPromise(first.sent) && first.sent.done === true) return batch.done(first);
+    return new Promise((resolve, reject) => {
+      const member = waiting(job, until, resolve, reject);
       const fresh: Queue = { waiting: [], newest: undefined };
+      if (perRequest) {
+        void batch.write([member], fresh, first);
+        return;
+      }
       this.#queues.set(key, fresh);
-      this.#track(this.#run(key, id, fresh, { job, until, apply, resolve, reject }));
+      void this.#track(this.#run(key, id, fresh, batch.write([member], fresh, first)));
     });
   }
 
@@ -61,30 +68,30 @@ export class Writer {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
-  #track(work: Promise<unknown>): void {
-    if (perRequest) return; // that of an aborted request never settles
+  #track<T>(work: Promise<T>): Promise<T> {
+    if (perRequest) return work; // that of an aborted request never settles
     this.#running.add(work);
     const done = (): void => void this.#running.delete(work);
     work.then(done, done);
+    return work;
   }
 
-  async #run(key: string, id: string, queue: Queue, first: Waiting): Promise<void> {
-    let batch = [first];
-    // The first commit is applied here and now, in its own request; later ones by their contexts.
-    let inline = true;
+  /** Writes what has queued up behind `writing`, and what queues up behind that. */
+  async #run(key: string, id: string, queue: Queue, writing: Promise<boolean>): Promise<void> {
+    let write = writing;
     for (;;) {
       const started = performance.now();
-      const contended = await new Batch(this.#options, key, id, batch).write(queue, inline);
-      batch = queue.waiting;
+      const contended = await write;
+      const batch = queue.waiting;
       queue.waiting = [];
       if (batch.length === 0) break;
-      inline = false;
       if (contended) {
         // Another process writes this session too: whoever has just won lets it have a turn.
         await sleep(Math.random() * Math.min(50, 2 * (performance.now() - started)));
         batch.push(...queue.waiting);
         queue.waiting = [];
       }
+      write = new Batch(this.#options, key, id).write(batch, queue);
     }
     this.#queues.delete(key);
   }
@@ -94,44 +101,66 @@ export class Writer {
    *
    * @throws {SessionError} `commit-unknown`, `store-full`.
    */
-  create(key: string, record: CreateRecord): Promise<boolean> {
-    const work = this.#create(key, record);
-    this.#track(work);
-    return work;
+  create(key: string, record: CreateRecord): Reply<boolean> {
+    const reply = this.#insert(key, record);
+    return reply === true || this.#track(this.#create(key, record, reply));
   }
 
-  async #create(key: string, record: CreateRecord): Promise<boolean> {
+  #insert(key: string, record: CreateRecord): Reply<boolean> {
     const { store, timeouts } = this.#options;
-    for (let failures = 0; ;) {
+    return timeouts.run("create a session", () => store.create(key, record));
+  }
+
+  async #create(key: string, record: CreateRecord, first: Reply<boolean>): Promise<boolean> {
+    const { store, timeouts, storeTimeout } = this.#options;
+    const until = performance.now() + storeTimeout;
+    let reply = first;
+    for (let failures = 0; ; reply = this.#insert(key, record)) {
       try {
-        if (await timeouts.run("create a session", () => store.create(key, record))) return true;
+        if (await reply) return true;
         // Taken, or taken by ourselves: an earlier reply was lost, or the driver sent it twice. Nobody
         // else knows the secret behind this digest.
         const found = await timeouts.run("load a session", () => store.load(key));
         return found !== undefined && sameDigest(found.digest, record.digest);
       } catch (error) {
-        await retryOrThrow(this.#options, "create", error, ++failures);
+        await retryOrThrow(this.#options, "create", error, ++failures, until);
       }
     }
   }
 
   /** Deletes a record. @throws {SessionError} `commit-unknown` */
-  destroy(key: string): Promise<void> {
-    const work = this.#destroy(key);
-    this.#track(work);
-    return work;
+  destroy(key: string): Reply<void> {
+    const reply = this.#delete(key);
+    return isPromise(reply) ? this.#track(this.#destroy(key, reply)) : reply;
   }
 
-  async #destroy(key: string): Promise<void> {
+  #delete(key: string): Reply<void> {
     const { store, timeouts } = this.#options;
-    for (let failures = 0; ;) {
+    return timeouts.run("destroy a session", () => store.destroy(key));
+  }
+
+  async #destroy(key: string, first: Reply<void>): Promise<void> {
+    const until = performance.now() + this.#options.storeTimeout;
+    let reply = first;
+    for (let failures = 0; ; reply = this.#delete(key)) {
       try {
-        return await timeouts.run("destroy a session", () => store.destroy(key));
+        return await reply;
       } catch (error) {
-        await retryOrThrow(this.#options, "destroy", error, ++failures);
+        await retryOrThrow(this.#options, "destroy", error, ++failures, until);
       }
     }
   }
+}
+
+function waiting(
+  job: Job,
+  until: number,
+  resolve: Waiting["resolve"],
+  reject: Waiting["reject"],
+): Waiting {
+  // In another commit's write `apply` must still run in this request's async context.
+  const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
+  return { job, until, apply, resolve, reject };
 }
 
 /**

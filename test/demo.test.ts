@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Script } from "node:vm";
-import { clock, script } from "../examples/demo/countdown.ts";
+import { clock, script as countdown } from "../examples/demo/page/countdown.ts";
+import { script as live } from "../examples/demo/page/live.ts";
 import { cookieOf, run, send, start, type Answer } from "./demo/client.ts";
 
 const hasCurl: boolean = spawnSync("curl", ["--version"]).error === undefined;
@@ -203,8 +204,10 @@ describe("demo", { concurrency: 2 }, () => {
       [90_061_000, "25:01:01"],
     ];
     for (const [ms, text] of table) assert.equal(clock(ms), text);
-    assert.doesNotThrow(() => new Script(script));
-    assert.doesNotMatch(script, /<\/script|<!--/i, "it is put into the page as it is");
+    for (const script of [countdown, live]) {
+      assert.doesNotThrow(() => new Script(script));
+      assert.doesNotMatch(script, /<\/script|<!--/i, "it is put into the page as it is");
+    }
   });
 
   test("unknown paths and wrong methods", async (t) => {
@@ -246,6 +249,9 @@ describe("demo", { concurrency: 2 }, () => {
       ["0", ["--store", "redis+cluster://:hunter2@127.0.0.1:1"], /--store redis\+cluster: /],
       ["0", ["--store", "sqlite:no-such-folder/hunter2.db"], /--store sqlite: unable to open/],
       ["0", ["--store", "hunter2://x"], /no engine that the demo knows; there are: memory/],
+      ["0", ["--idle", "soon"], /idleTimeout is "soon"/],
+      ["0", ["--idle", "2h"], /idleTimeout/],
+      ["0", ["--lifetime", "60"], /lifetime is "60", without a unit/],
       ["0", ["--store"], /--store/],
       ["0", ["--stroe", "memory"], /--stroe/],
     ];

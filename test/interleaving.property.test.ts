@@ -73,7 +73,7 @@ const planted = {
     to: "hasCommit(found.state, new Uint8Array(8)) ||",
   },
   "changes are not applied again after a conflict": {
-    file: "request.ts",
+    file: "stored-executor.ts",
     from: "taken.view !== undefined && newest.state === loaded.state",
     to: "taken.view !== undefined",
   },
@@ -88,13 +88,13 @@ const planted = {
     to: "",
   },
   "a secret is not compared on load": {
-    file: "manager.ts",
+    file: "stored-engine.ts",
     from: "if (known) return",
     to: "if (known || origin !== undefined) return",
   },
   "a change of an ended session is acknowledged": {
     file: "batch.ts",
-    from: "if (found === undefined) throw this.#gone();",
+    from: "if (found === undefined) throw gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
   },
 } as const;

@@ -625,6 +625,22 @@ describe("a lost reply", () => {
       assert.equal(request.token, undefined);
       assert.ok(types().includes("commit-failed"));
     });
+
+    it(`of ${operation}, each after some time: not tried again past the store timeout`, async () => {
+      const sessions = manager({ storeTimeout: 1000 });
+      const token = operation === "create" ? undefined : await stored(sessions);
+      const session = await sessions.loadToken(token);
+      if (operation === "destroy") session.destroy();
+      else session.set("visits", 1);
+      let calls = 0;
+      store[operation] = async () => {
+        calls++;
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        throw new Error("slow");
+      };
+      await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
+      assert.ok(calls <= 2, `${calls} calls`);
+    });
   }
 
   for (const what of ["change", "renewal"] as const) {

@@ -64,6 +64,7 @@ describe("defaults", () => {
       storeTimeout: 2000,
       maxSize: 65_536,
       onError: undefined,
+      context: undefined,
       development: false,
     });
     assert.equal(typeof onEvent, "function");
@@ -88,7 +89,15 @@ describe("defaults", () => {
         codec: 0,
         sealer: 0,
       }),
-      ...nothing({ transport: 0, storeTimeout: 0, maxSize: 0, onEvent: 0, onError: 0, clock: 0 }),
+      ...nothing({
+        transport: 0,
+        storeTimeout: 0,
+        maxSize: 0,
+        onEvent: 0,
+        onError: 0,
+        context: 0,
+        clock: 0,
+      }),
       store,
       cookie: nothing({ ...bare.cookie, persist: 0 }),
     });
@@ -789,6 +798,8 @@ describe("wrong types and unknown options", () => {
     [{ sealer: { seal: () => 0 } }, /sealer\.open/],
     [{ onEvent: console }, /onEvent must be a function, not an object/],
     [{ onError: "page" }, /onError/],
+    [{ context: true }, /context must be an object with the methods run, getStore/],
+    [{ context: { run() {} } }, /context\.getStore/],
     [{ clock: 5 }, /clock/],
     [{ store: undefined }, /store is missing: .*MemoryStore/],
     [{ store: null }, /store must be an object/],

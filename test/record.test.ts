@@ -7,8 +7,12 @@ import {
   encodeRecord,
   hasCommit,
   rememberedCommits,
+  sizeOf,
   type State,
 } from "../src/record.ts";
+import { checksum } from "../src/checksum.ts";
+import { copyOf, type ReadonlyEntries } from "../src/entries.ts";
+import { withFormat } from "../src/testing/forge.ts";
 import { newCommitId } from "../src/token.ts";
 import "./support/seed.ts";
 
@@ -113,40 +117,124 @@ describe("record", () => {
   });
 });
 
-/** MurmurHash3 x86 32, written apart from the source, byte by byte. */
+/** A good checksum: format and checksum written apart from the source (forge.ts), byte by byte. */
 function withChecksum(bytes: Uint8Array): Uint8Array {
-  const body = bytes.subarray(6);
-  let h = 0;
-  const words = Math.floor(body.length / 4);
-  const scramble = (k: number): number => {
-    const product = Math.imul(k, 0xcc9e2d51);
-    return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
-  };
-  const at = (i: number): number => body[i] ?? 0;
-  for (let i = 0; i < words; i++) {
-    h ^= scramble(at(4 * i) | (at(4 * i + 1) << 8) | (at(4 * i + 2) << 16) | (at(4 * i + 3) << 24));
-    h = (h << 13) | (h >>> 19);
-    h = (Math.imul(h, 5) + 0xe6546b64) | 0;
-  }
-  let k = 0;
-  for (let i = body.length - 1; i >= words * 4; i--) k = (k << 8) | at(i);
-  h ^= scramble(k);
-  h ^= body.length;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  h = (h ^ (h >>> 16)) >>> 0;
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(2, h, true);
-  return bytes;
+  return withFormat(bytes, bytes[6] ?? 0);
 }
 
 describe("the checksum", () => {
-  it("is MurmurHash3 as published", () => {
-    // Test vector: MurmurHash3_x86_32("Hello, world!", seed 0) = 0xc0363e43.
-    const bytes = withChecksum(
-      new Uint8Array([0, 0, 0, 0, 0, 0, ...new TextEncoder().encode("Hello, world!")]),
-    );
-    assert.equal(new DataView(bytes.buffer).getUint32(2, true), 0xc0363e43);
-    const record = encodeRecord(emptyState, commitId);
-    assert.deepEqual(withChecksum(record.slice()), record);
+  it("is XXH32 as published", () => {
+    // Seed 0, from the reference implementation's test vectors.
+    const vectors = {
+      "": 0x02cc5d05,
+      a: 0x550d7456,
+      abc: 0x32d153ff,
+      "Nobody inspects the spammish repetition": 0xe2293b2f,
+    };
+    for (const [text, sum] of Object.entries(vectors)) {
+      const bytes = new TextEncoder().encode(`12345${text}`);
+      assert.equal(checksum(new DataView(bytes.buffer), 5, bytes.length), sum, text);
+    }
+  });
+
+  it("is what the pinned format says, at every length", () => {
+    for (let length = 0; length < 200; length++) {
+      const entries = new Map([["k", new Uint8Array(length).fill(length)]]);
+      const record = encodeRecord({ ...emptyState, entries }, commitId);
+      assert.deepEqual(withChecksum(record), record);
+    }
   });
 });
+
+describe("entries in a record", () => {
+  const operations = fc.array(
+    fc.oneof(
+      fc.record({
+        set: fc.constantFrom("a", "b", "ab", "ü", "üü", "new", ""),
+        value: fc.uint8Array({ maxLength: 90 }),
+      }),
+      fc.record({ delete: fc.constantFrom("a", "b", "ab", "ü", "üü", "new", "") }),
+      fc.constant({ clear: true }),
+    ),
+    { maxLength: 12 },
+  );
+
+  it("are what a Map would be, through changes, copies and records", () => {
+    const first = fc.uniqueArray(
+      fc.constantFrom("a", "b", "ab", "ü", "üü", "", "long ".repeat(30)),
+    );
+    fc.assert(
+      fc.property(first, operations, (keys, changes) => {
+        const map = new Map(keys.map((key, i) => [key, new Uint8Array(i * 17).fill(i)]));
+        const { entries: stored } = decoded(
+          encodeRecord({ ...emptyState, entries: map }, commitId),
+        );
+        const before = sorted(stored);
+        const entries = copyOf(stored);
+        for (const change of changes) {
+          const copy = copyOf(entries);
+          const kept = sorted(copy);
+          if ("set" in change) {
+            map.set(change.set, change.value);
+            entries.set(change.set, change.value);
+          } else if ("delete" in change) {
+            map.delete(change.delete);
+            entries.delete(change.delete);
+          } else {
+            map.clear();
+            entries.clear();
+          }
+          assert.deepEqual(sorted(copy), kept, "a copy does not change with what it was made from");
+          assert.equal(entries.size, map.size);
+          assert.equal(sizeOf(entries), sizeOf(map));
+          assert.deepEqual(sorted(entries), sorted(map));
+          assert.deepEqual([...entries.keys()].sort(), [...map.keys()].sort());
+          for (const key of ["a", "b", "ab", "ü", "üü", "new", "", "none"]) {
+            assert.deepEqual(entries.get(key), map.get(key));
+            assert.equal(entries.has(key), map.has(key));
+          }
+          const again = decoded(encodeRecord({ ...emptyState, entries }, commitId));
+          assert.deepEqual(sorted(again.entries), sorted(map));
+        }
+        assert.deepEqual(sorted(stored), before, "the record's own did not change");
+      }),
+    );
+  });
+
+  it("with a key twice, or one that is no UTF-8, are damage", () => {
+    const make = (...keys: number[][]): Uint8Array =>
+      withChecksum(
+        new Uint8Array([
+          0x53,
+          0x63,
+          0,
+          0,
+          0,
+          0,
+          1,
+          0,
+          0,
+          0,
+          keys.length,
+          ...keys.flatMap((key) => [key.length, ...key, 1, 7]),
+        ]),
+      );
+    assert.equal("damaged" in decodeRecord(make([97], [98])), false);
+    assert.deepEqual(decodeRecord(make([97], [98], [97])), { damaged: "an entry is malformed" });
+    assert.deepEqual(decodeRecord(make([0xff])), { damaged: "an entry is malformed" });
+  });
+
+  it("are found among many, too", () => {
+    const entries = new Map(
+      Array.from({ length: 200 }, (_, i) => [`key ${i}`, new Uint8Array([i])]),
+    );
+    const again = decoded(encodeRecord({ ...emptyState, entries }, commitId));
+    assert.deepEqual(sorted(again.entries), sorted(entries));
+    assert.deepEqual(again.entries.get("key 77"), new Uint8Array([77]));
+  });
+});
+
+function sorted(entries: ReadonlyEntries): [string, Uint8Array][] {
+  const all = [...entries].map(([key, value]): [string, Uint8Array] => [key, value.slice()]);
+  return all.sort(([a], [b]) => (a < b ? -1 : 1));
+}

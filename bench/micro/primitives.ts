@@ -1,6 +1,6 @@
 // The figures behind three choices in src/: `node bench/micro/primitives.ts`, nanoseconds of CPU per call.
 //   slot.ts      a private field on an object of somebody else, against a WeakMap
-//   record.ts    the checksum's share: decoding a record with one value of 4 KB, against CRC-32 by table
+//   record.ts    the checksum's share: decoding a record with one value of 4 KB, beside CRC-32 by table
 //   timeouts.ts  a timer for each operation, against an operation of the memory engine
 import { decodeRecord, emptyState, encodeRecord } from "../../src/record.ts";
 import { slot } from "../../src/slot.ts";
@@ -60,7 +60,7 @@ const table = Uint32Array.from({ length: 256 }, (_, i) => {
   return crc >>> 0;
 });
 await measure(
-  "x1000 decodeRecord, 4 KB (MurmurHash3 included)",
+  "x1000 decodeRecord, 4 KB (XXH32 included)",
   20,
   many(() => {
     sink = decodeRecord(record);

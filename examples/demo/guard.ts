@@ -71,11 +71,13 @@ export function pageHeaders(response: ServerResponse, nonce: string): void {
     "default-src": "'none'",
     "style-src": `'nonce-${nonce}'`,
     "script-src": `'nonce-${nonce}'`,
+    "connect-src": "'self'",
     "img-src": "data:", // the icon
     "form-action": "'self'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
     "require-trusted-types-for": "'script'",
+    "trusted-types": "log", // live.ts
   };
   const text = Object.entries(policy).map((entry) => entry.join(" "));
   response.setHeader("Content-Type", "text/html; charset=utf-8");

@@ -4,8 +4,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 // For `import { type SessionManager } from "scs-session"`; the demo runs without a build.
 import type { SessionManager } from "../../src/index.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { pageHeaders, readForm, refuseCrossSite, Refused, secureHeaders } from "./guard.ts";
-import { renderPage, type Problem, type SessionView } from "./page.ts";
+import type { RequestLog } from "./log.ts";
+import { tabs } from "./page/actions.ts";
+import { renderPage } from "./page/document.ts";
+import { requestRows } from "./page/requests.ts";
+import type { About, LogView, Problem, SessionView } from "./page/view.ts";
 
 /** What our sessions hold. */
 export type Data = {
@@ -13,22 +18,19 @@ export type Data = {
   visits: number;
   user: string;
   flash: string;
+  counter: number;
+  /** Fingerprint of the token before the last login. */
+  before: string;
 };
-
-/** What the pages tell about the server. */
-export interface About {
-  /** The engine's name. */
-  readonly store: string;
-  /** In ms, as given to the manager. */
-  readonly lifetime: number;
-  /** In ms, as given to the manager. */
-  readonly idleTimeout: number;
-}
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
 /** The request listener; give it to `sessionHandler`. */
-export function createRoutes(sessions: SessionManager<Data>, about: About): Handler {
+export function createRoutes(
+  sessions: SessionManager<Data>,
+  about: About,
+  log: RequestLog,
+): Handler {
   const home: Handler = async (request, response) => {
     // HEAD is safe (RFC 9110 section 9.2.1): it must not count a visit nor eat the flash message.
     await showHome(request, response, { act: request.method !== "HEAD" });
@@ -58,9 +60,12 @@ export function createRoutes(sessions: SessionManager<Data>, about: About): Hand
     const name = field(await readForm(request), "name", 40);
     if (name === undefined) return showHome(request, response, { problem: "name" });
     const session = await sessions.load(request);
+    const before = fingerprint(request.headers.cookie, about.cookie);
+    if (!session.isNew) session.set("before", before);
     session.renewToken(); // with every change of rights, or a token planted before the login lives on
     session.set("user", name);
-    session.set("flash", `Welcome, ${name}. Your token is new, the old one is dead.`);
+    const welcome = `Welcome, ${name}.`;
+    session.set("flash", session.isNew ? welcome : `${welcome} The old token opens nothing now.`);
     redirect(response, "/");
   };
 
@@ -69,6 +74,42 @@ export function createRoutes(sessions: SessionManager<Data>, about: About): Hand
     session.destroy();
     redirect(response, "/?ended");
   };
+
+  // Every tab has read the counter before the first one adds to it: the worst case of a race.
+  const race: Handler = async (request, response) => {
+    const cookie = request.headers.cookie;
+    const racing = await Promise.all(
+      Array.from({ length: tabs }, () => sessions.loadCookie(cookie)),
+    );
+    if (racing.some((tab) => tab.isNew)) return redirect(response, "/");
+    const before = racing[0]?.get("counter") ?? 0;
+    for (const tab of racing) tab.update("counter", (count) => (count ?? 0) + 1);
+    await Promise.all(racing.map((tab) => tab.commit()));
+    const session = await sessions.load(request);
+    const after = session.get("counter") ?? 0;
+    const kept = `${after - before} of ${tabs} increments were kept.`;
+    session.set("flash", `${tabs} tabs read ${before} and each added one: ${after}. ${kept}`);
+    redirect(response, "/");
+  };
+
+  /** What live.ts asks for: the list, if it is newer. The session is not loaded for it. */
+  const requests: Handler = (request, response) => {
+    const query = new URL(request.url ?? "/", "http://localhost").searchParams;
+    response.setHeader("Cache-Control", "no-store");
+    response.setHeader("Log-Version", log.version);
+    if (query.get("version") === String(log.version)) {
+      response.statusCode = 204;
+      return void response.end();
+    }
+    const view = logView(query.get("session") ?? undefined, Number(query.get("seen")) || 0);
+    response.setHeader("Content-Type", "text/html; charset=utf-8");
+    response.end(requestRows(view).text);
+  };
+
+  function logView(session: string | undefined, seen: number): LogView {
+    const entries = log.newest(14);
+    return { entries, version: log.version, own: log.current, session, seen };
+  }
 
   // The two that curl tries. A GET that changes something is for demonstrations only, so it passes
   // the same check as a POST.
@@ -94,13 +135,20 @@ export function createRoutes(sessions: SessionManager<Data>, about: About): Hand
     let view: SessionView | undefined;
     // Looking creates no session: several first requests at once would each create their own.
     if (!session.isNew) {
-      if (how.act) session.update("visits", (count) => (count ?? 0) + 1);
+      const act = how.act === true;
+      if (act) session.update("visits", (count) => (count ?? 0) + 1);
+      const flash = act ? session.pop("flash") : undefined;
+      const before = act ? session.pop("before") : undefined;
+      // The end of the response would do it. Earlier, so that the page shows this write as well.
+      await session.commit();
       view = {
-        flash: how.act ? session.pop("flash") : undefined,
+        flash,
+        before,
         user: session.get("user"),
         visits: session.get("visits") ?? 0,
         entries: [...session.keys()].map((key) => [key, JSON.stringify(session.get(key))]),
         id: session.id,
+        fingerprint: fingerprint(request.headers.cookie, about.cookie),
         createdAt: session.createdAt,
         deadline: session.deadline,
       };
@@ -109,8 +157,9 @@ export function createRoutes(sessions: SessionManager<Data>, about: About): Hand
     response.statusCode = how.problem === undefined ? 200 : 422;
     pageHeaders(response, nonce);
     const ended = request.url === "/?ended";
-    const port = request.socket.localPort ?? 0;
-    response.end(renderPage({ ...about, session: view, problem: how.problem, ended, port, nonce }));
+    const host = request.headers.host ?? `localhost:${request.socket.localPort ?? 0}`;
+    const page = { session: view, problem: how.problem, ended, host, nonce };
+    response.end(renderPage({ ...about, ...page, log: logView(view?.id, 0) }));
   }
 
   const table: Record<string, Record<string, Handler>> = {
@@ -119,7 +168,9 @@ export function createRoutes(sessions: SessionManager<Data>, about: About): Hand
     "/message": { POST: message },
     "/flash": { POST: flash },
     "/login": { POST: login },
+    ...(about.keepsAll ? { "/race": { POST: race } } : {}),
     "/logout": { POST: logout },
+    "/log": { GET: requests },
     "/put": { GET: put },
     "/get": { GET: get, HEAD: get },
   };

@@ -1,37 +1,27 @@
 /**
- * The demo: `npm start`, or `PORT=8080 npm start -- --store memory`.
+ * The demo: `npm start`, or `PORT=8080 npm start -- --store memory --lifetime 2m --idle 20s`.
  *
  * This file reads the settings, starts and stops; routes.ts is what an application would write.
  */
 import { parseArgs } from "node:util";
 
-// For `import { SessionManager } from "scs-session"` and
-// `import { sessionHandler } from "scs-session/adapters/node"`; the demo runs without a build.
-import { SessionManager } from "../../src/index.ts";
-import { sessionHandler } from "../../src/adapters/node.ts";
+// For `import type { Duration } from "scs-session"`; the demo runs without a build.
+import type { Duration } from "../../src/index.ts";
+import { createApp } from "./app.ts";
 import { hasCode, listen, type Listening } from "./listen.ts";
-import { createRoutes, type Data } from "./routes.ts";
 import { openStore, type Opened } from "./stores.ts";
-
-const minute = 60_000;
-const lifetime = 60 * minute;
-const idleTimeout = 10 * minute;
 
 /** Ctrl-C reaches us twice under `npm start`: from the terminal, and passed on by npm. */
 const sameKeyPress = 500;
 
 const settings = await orFail(async () => readSettings());
 const engine: Opened = await orFail(() => openStore(settings.store));
-const sessions = new SessionManager<Data>({
-  store: engine.store,
-  lifetime,
-  idleTimeout,
-  development: true, // plain HTTP on localhost; leave it out in production
+const app = await orFail(async () => {
+  const { lifetime, idleTimeout } = settings;
+  // `development`: plain HTTP on localhost; leave it out in production.
+  return createApp(engine.name, { store: engine.store, lifetime, idleTimeout, development: true });
 });
-const routes = createRoutes(sessions, { store: engine.name, lifetime, idleTimeout });
-const server: Listening = await orFail(() =>
-  listen(settings.port, sessionHandler(sessions, routes)),
-);
+const server: Listening = await orFail(() => listen(settings.port, app.listener));
 
 console.log(`scs-session demo on http://localhost:${server.port} (sessions: ${engine.name})
 
@@ -55,19 +45,34 @@ function stop(forcedStatus: number): void {
   console.log("Stopping.");
   void orFail(async () => {
     await server.close();
-    await sessions.close();
+    await app.sessions.close();
     await engine.close();
   }).then(() => process.exit(0));
 }
 
-function readSettings(): { readonly port: number; readonly store: string } {
-  const { values } = parseArgs({ options: { store: { type: "string", default: "memory" } } });
+interface Settings {
+  readonly port: number;
+  readonly store: string;
+  readonly lifetime: Duration;
+  readonly idleTimeout: Duration;
+}
+
+function readSettings(): Settings {
+  const { values } = parseArgs({
+    options: {
+      store: { type: "string", default: "memory" },
+      lifetime: { type: "string", default: "1h" },
+      idle: { type: "string", default: "10m" },
+    },
+  });
   const port = process.env["PORT"] ?? "4000";
   // 0 lets the system choose; the lines above tell which.
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new Error(`PORT must be a whole number from 0 to 65535, not ${JSON.stringify(port)}`);
   }
-  return { port: Number(port), store: values.store };
+  // The manager checks the durations.
+  const [lifetime, idleTimeout] = [values.lifetime as Duration, values.idle as Duration];
+  return { port: Number(port), store: values.store, lifetime, idleTimeout };
 }
 
 /** What `task` gives; when it fails, one clear line and exit status 1. */

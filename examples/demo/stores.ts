@@ -1,15 +1,19 @@
 /** `--store <url>`: which engine keeps the sessions. A new engine is one entry in `engines`. */
+import { randomBytes } from "node:crypto";
 import { createPool } from "mysql2/promise";
 import { createClient, createCluster } from "redis";
 
 // For `import { MemoryStore } from "scs-session/stores/memory"` and its like; the demo runs without a
 // build.
+import { CookieStore } from "../../src/stores/cookie.ts";
 import { MemoryStore } from "../../src/stores/memory.ts";
 import { MySQLStore } from "../../src/stores/mysql.ts";
 import { type PostgresClient, PostgresStore } from "../../src/stores/postgres.ts";
 import { RedisStore } from "../../src/stores/redis.ts";
 import { SQLiteStore } from "../../src/stores/sqlite.ts";
-import type { Store } from "../../src/store.ts";
+import type { SessionManager } from "../../src/index.ts";
+
+type Store = SessionManager["settings"]["store"];
 
 /** An engine that is ready to use. */
 export interface Opened {
@@ -24,6 +28,7 @@ type Open = (url: string) => Promise<Opened>;
 
 const engines: Record<string, Open> = {
   memory: async () => ready("memory", new MemoryStore()),
+  cookie,
   sqlite,
   postgres,
   postgresql: postgres,
@@ -55,6 +60,24 @@ export async function openStore(url: string): Promise<Opened> {
   } catch (error) {
     throw new Error(`--store ${scheme}: ${reason(error)}`, { cause: error });
   }
+}
+
+/**
+ * `cookie:`: the sessions are in the browser, sealed under SESSION_KEY; what has ended is remembered
+ * in this process.
+ */
+async function cookie(): Promise<Opened> {
+  const given = process.env["SESSION_KEY"];
+  const key = given ?? randomBytes(32).toString("base64url");
+  const revocations = new MemoryStore();
+  const store = new CookieStore({ keys: [{ id: "demo", key }], revocations });
+  if (given === undefined) {
+    // A real server never prints its key.
+    console.log(
+      `A new key. To keep sessions over a restart, start with:\n\n  SESSION_KEY=${key}\n`,
+    );
+  }
+  return ready("cookies", store);
 }
 
 /** `sqlite:sessions.db`, or `sqlite::memory:`. */

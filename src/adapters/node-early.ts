@@ -1,32 +1,52 @@
 /**
- * Methods that a handler takes off the response before its session is asked for. JavaScript looks up
- * the method before it evaluates the arguments, so in
+ * The methods of the response's class, through which a head can leave, ask whether this response is
+ * guarded. They are replaced once per class; a response whose session is never asked for is not
+ * touched, and costs one look at a private field per call.
+ *
+ * So a guard needs no own methods on the response. And it holds for methods that a handler takes off
+ * the response before its session is asked for. JavaScript looks up the method before it evaluates
+ * the arguments, so in
  *
  *     res.end(await render(req)); // render loads and changes the session
  *
- * the `end` that is called is the one from before: a gate laid over this response comes too late, and
- * the body would leave before the commit. The methods of the response's class therefore ask whether
- * this response has a gate by now. They are replaced once per class; a response whose session is never
- * asked for is not touched, and costs one look at a private field per call.
+ * the `end` that is called is the one from before.
  */
 /// <reference types="node" preserve="true" />
-import { slot } from "../slot.ts";
-import { prepareQueue } from "./node-queue.ts";
+import { type Slot, slot } from "../slot.ts";
+import { type Call, type Method, prepareQueue } from "./node-queue.ts";
 
 const methods = ["writeHead", "writeHeader", "write", "end", "flushHeaders"] as const;
 
-/** One of the methods through which a head can leave. */
-type Method = (typeof methods)[number];
+/** What is laid over a class's methods for one response. */
+export interface Laid {
+  run(method: Method, native: Call, args: readonly unknown[]): unknown;
+}
 
 /** Whatever guards a response. */
 export interface Guard {
-  /** Calls of this method must come through the methods laid over the response. */
-  holds(method: string): boolean;
+  /** What is laid over the class's methods. */
+  top: Laid | undefined;
+  /** Calls of this method must come through methods that are the response's own. */
+  holds(method: Method): boolean;
 }
 
-const guards = slot<Guard>();
+/** Guards by response. */
+export const guards: Slot<Guard> = slot();
 
-type Guarded = Partial<Record<Method, (...args: unknown[]) => unknown>>;
+type Table = Partial<Record<Method, Call>>;
+
+/** The methods of a class: as they were, and what has been put in their place. */
+export interface ClassMethods {
+  readonly native: Table;
+  readonly replaced: Table;
+}
+
+const known = Symbol("scs-session methods");
+
+/** Those of the response's class; undefined when it has not been prepared. */
+export function classMethods(res: object): ClassMethods | undefined {
+  return (res as { readonly [known]?: ClassMethods })[known];
+}
 
 const prepared = new WeakSet();
 
@@ -43,23 +63,28 @@ export function prepare(res: object): void {
   }
   if (owner === null || (owner !== nearest && prepared.has(owner))) return;
   prepared.add(owner);
-  for (const method of methods) replace(owner, method);
+  const table: ClassMethods = { native: {}, replaced: {} };
+  for (const method of methods) replace(owner, method, table);
+  Object.defineProperty(owner, known, { value: table });
   prepareQueue(owner);
 }
 
-/** From now on calls of the class's methods on this response respect the guard. */
-export function guardWith(res: object, by: Guard): void {
-  guards.set(res, by);
-}
-
-function replace(owner: object, method: Method): void {
+function replace(owner: object, method: Method, { native: natives, replaced }: ClassMethods): void {
   const native: unknown = Reflect.get(owner, method);
   if (typeof native !== "function") return; // http2 has no writeHeader
-  const replacement = function (this: Guarded, ...args: unknown[]): unknown {
-    const laid = guards.get(this)?.holds(method) === true ? this[method] : undefined;
-    return Reflect.apply(laid === undefined || laid === replacement ? native : laid, this, args);
+  const replacement: Call = function (this: unknown, ...args: unknown[]): unknown {
+    const res = this as Table;
+    const guard = guards.get(res);
+    if (guard !== undefined) {
+      const own = guard.holds(method) ? res[method] : undefined;
+      if (own !== undefined && own !== replacement) return Reflect.apply(own, res, args);
+      if (guard.top !== undefined) return guard.top.run(method, native as Call, args);
+    }
+    return Reflect.apply(native, res, args);
   };
   Object.defineProperty(replacement, "name", { value: native.name, configurable: true });
   Object.defineProperty(replacement, "length", { value: native.length, configurable: true });
   Object.defineProperty(owner, method, { configurable: true, writable: true, value: replacement });
+  natives[method] = native as Call;
+  replaced[method] = replacement;
 }

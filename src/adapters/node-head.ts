@@ -6,11 +6,11 @@
 import { applyEffects, type Participant } from "../carrier.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
-import { slot } from "../slot.ts";
 import { answer, type Answerer, swallowing } from "./node-answer.ts";
-import { type Guard, guardWith } from "./node-early.ts";
+import { type Guard, guards, type Laid } from "./node-early.ts";
 import {
   checkHead,
+  Headers,
   isClosed,
   mergeHead,
   type Response,
@@ -18,10 +18,9 @@ import {
   snapshot,
   type StatusLine,
   streamOf,
-  viewOf,
 } from "./node-headers.ts";
 import { Layer } from "./node-layer.ts";
-import { type Method, Queue } from "./node-queue.ts";
+import { isSimple, type Method, Queue } from "./node-queue.ts";
 
 /** What the head needs to know of the manager and the framework behind a participant. */
 export interface Owner extends Answerer {
@@ -41,18 +40,15 @@ interface Source {
   readonly _readableState?: { readonly pipes?: unknown };
 }
 
-const heads = slot<Head>();
-
 /** The one `Head` of a response. */
 export function headOf(req: object, res: object): Head {
-  let head = heads.get(res);
-  if (head === undefined) heads.set(res, (head = new Head(req, res as Response)));
-  return head;
+  return knownHead(res) ?? new Head(req, res as Response);
 }
 
 /** The `Head` of a response whose session was asked for. */
 export function knownHead(res: object): Head | undefined {
-  return heads.get(res);
+  const guard = guards.get(res);
+  return guard instanceof Head ? guard : undefined;
 }
 
 export class Head implements Guard {
@@ -67,20 +63,23 @@ export class Head implements Guard {
   #gate: Layer | undefined;
   #restore: Snapshot | undefined;
   #queue: Queue | undefined;
+  /** A commit that began before the head: `settle`. */
+  #settling: Promise<void> | undefined;
   #watching = false;
   /** A failure has been answered: what the handler still does is of no interest. */
   failed = false;
+  top: Laid | undefined;
 
   constructor(req: object, res: Response) {
     this.#req = req;
     this.#res = res;
-    guardWith(res, this);
+    guards.set(res, this);
   }
 
-  /** For methods taken off the response before we laid ours over them. */
-  holds(method: string): boolean {
-    if (this.#gate !== undefined) return true;
-    return this.#lit && (method === "writeHead" || method === "writeHeader");
+  holds(method: Method): boolean {
+    if (this.#gate?.isOwn === true) return true;
+    const isHead = method === "writeHead" || method === "writeHeader";
+    return isHead && this.#lit && this.#light?.isOwn === true;
   }
 
   get sent(): boolean {
@@ -100,14 +99,43 @@ export class Head implements Guard {
   }
 
   intercept(participant: Participant): void {
-    if (!this.sent) {
+    const entry = this.#entries.find((one) => one.participant === participant);
+    if (!this.sent && entry?.finished !== true) {
       if (this.#gate === undefined) this.#close();
       return;
     }
     // After the head: nothing can be held back, but the change must be committed before the end.
-    const entry = this.#entries.find((one) => one.participant === participant);
     if (entry !== undefined) entry.watched = true;
     this.#watch();
+  }
+
+  /**
+   * Commits before the head, for a framework with a moment of its own between handler and head: a
+   * failure is then the framework's to answer. Undefined when there is nothing to wait for. A
+   * rejection comes after the headers have been put back.
+   */
+  settle(status: number): Promise<void> | undefined {
+    if (this.sent || this.#queue !== undefined) return undefined;
+    const finished = this.#finish({ status, message: undefined });
+    if (finished === undefined) {
+      this.#open();
+      return undefined;
+    }
+    const settled: Promise<void> = finished.then(
+      () => this.#settled(settled),
+      (error: unknown) => {
+        // Unless a head came by the back door meanwhile, and has been answered.
+        if (this.#queue === undefined && !this.sent) this.#restore?.();
+        this.#settled(settled);
+        throw error;
+      },
+    );
+    return (this.#settling = settled);
+  }
+
+  #settled(settling: Promise<void>): void {
+    if (this.#settling === settling) this.#settling = undefined;
+    if (this.#queue === undefined) this.#open();
   }
 
   /** Rolls back and answers with an error page, for a handler that threw before its head. */
@@ -127,14 +155,14 @@ export class Head implements Guard {
   /** The light hook of a session that was loaded: the head carries its effects. */
   #listen(): void {
     const res = this.#res;
-    const light = new Layer(res, Layer.heads, (_method, args) => {
+    const light = new Layer(this, res, Layer.heads, (_method, args) => {
       this.#lit = false;
       if (res.headersSent) return undefined;
       const line = mergeHead(res, args);
-      const view = viewOf(res);
+      const view = new Headers(res);
       for (const { participant } of this.#entries) applyEffects(view, participant);
       try {
-        const result = light.below.writeHead.apply(res, statusArgs(line));
+        const result = light.pass("writeHead", statusArgs(line));
         light.remove();
         return { result };
       } catch (error) {
@@ -151,7 +179,7 @@ export class Head implements Guard {
   #close(): void {
     const res = this.#res;
     this.#restore = snapshot(res);
-    this.#gate = new Layer(res, Layer.all, (method, args) => ({
+    this.#gate = new Layer(this, res, Layer.all, (method, args) => ({
       result: this.#call(method, args),
     }));
     // One function for all responses, and never taken off: that would cost more than it does.
@@ -176,38 +204,46 @@ export class Head implements Guard {
     if (res.headersSent) {
       // It left by a path that we do not know (`res._send`, a prototype's method).
       this.#open();
-      return gate.below[method].apply(res, args as unknown[]);
+      return gate.pass(method, args);
     }
     const isHttp1 = streamOf(res) === undefined;
     const given = isHead ? mergeHead(res, args) : { status: res.statusCode, message: undefined };
     const message = isHttp1 ? res.statusMessage : undefined;
     const line = checkHead(this.#req, res, given);
     const call = isHead ? statusArgs({ ...line, message: given.message }) : args;
-    // Built before the commit, since it throws for a chunk that Node refuses.
-    const queue = new Queue(this.#req, res, line);
+    // Before the commit, since it throws for a chunk that Node refuses.
+    let queue: Queue | undefined;
     let result: unknown;
-    try {
-      result = queue.add(method, call);
-    } catch (error) {
-      queue.release();
-      if (isHttp1) res.statusMessage = message as string;
-      throw error;
+    if (!isSimple(this.#req, res, method, args)) {
+      queue = new Queue(this.#req, res, line);
+      try {
+        result = queue.add(method, call);
+      } catch (error) {
+        queue.release();
+        if (isHttp1) res.statusMessage = message as string;
+        throw error;
+      }
+      this.#queue = queue;
     }
-    this.#queue = queue;
     this.#culprit = undefined;
-    const finished = this.#finish(line);
-    if (finished !== undefined) {
-      finished.then(
-        () => this.#flush(queue),
-        (error: unknown) => this.#fail(error, this.#culprit),
-      );
-      return result;
+    const finished = this.#settling ?? this.#finish(line);
+    if (finished === undefined) {
+      // Nothing to wait for: as if we had never been there.
+      this.#queue = undefined;
+      queue?.release();
+      this.#open();
+      return gate.pass(method, call);
     }
-    // Nothing to wait for: as if we had never been there.
-    this.#queue = undefined;
-    queue.release();
-    this.#open();
-    return gate.below[method].apply(res, call as unknown[]);
+    if (queue === undefined) {
+      this.#queue = queue = new Queue(this.#req, res, line);
+      result = queue.add(method, call);
+    }
+    const queued = queue;
+    finished.then(
+      () => this.#flush(queued),
+      (error: unknown) => this.#fail(error, this.#culprit),
+    );
+    return result;
   }
 
   #culprit: Owner | undefined;
@@ -277,7 +313,7 @@ export class Head implements Guard {
       gate.peel(swallow);
       // A handler that may still write must not write into the error page.
       const mayWrite = !ended && !piped;
-      const closedTo = mayWrite ? new Layer(res, Layer.all, swallow) : undefined;
+      const closedTo = mayWrite ? new Layer(this, res, Layer.all, swallow) : undefined;
       answer(this.#req, res, error, owner, closedTo?.below, (failure) => this.#broken(failure));
     } catch (failure) {
       this.#broken(failure);
@@ -306,7 +342,7 @@ export class Head implements Guard {
 }
 
 function remember(this: object, source: Source): void {
-  heads.get(this)?.piped(source);
+  knownHead(this)?.piped(source);
 }
 
 /** Whether a source that was piped into the response still is. */

@@ -151,34 +151,41 @@ export function checkHead(req: object, res: Response, line: StatusLine): StatusL
 }
 
 /** The view for `applyEffects`; `undo` takes back what was applied, for a head that Node refused. */
-export function viewOf(res: Response): HeadView & { undo(): void } {
-  const before = new Map<string, Value | undefined>();
-  const remember = (name: string): void => {
-    if (before.has(name)) return;
-    const value = res.getHeader(name);
-    before.set(name, Array.isArray(value) ? value.slice() : value);
-  };
-  return {
-    get(name) {
-      const value = res.getHeader(name);
-      if (value === undefined || typeof value === "string") return value;
-      return Array.isArray(value) ? value.join(", ") : String(value);
-    },
-    set(name, value) {
-      remember(name);
-      res.setHeader(name, value);
-    },
-    append(name, value) {
-      remember(name);
-      res.appendHeader(name, value);
-    },
-    undo() {
-      for (const [name, value] of before) {
-        if (value === undefined) res.removeHeader(name);
-        else res.setHeader(name, value);
-      }
-    },
-  };
+export class Headers implements HeadView {
+  readonly #res: Response;
+  readonly #before: [name: string, value: Value | undefined][] = [];
+
+  constructor(res: Response) {
+    this.#res = res;
+  }
+
+  get(name: string): string | undefined {
+    const value = this.#res.getHeader(name);
+    if (value === undefined || typeof value === "string") return value;
+    return Array.isArray(value) ? value.join(", ") : String(value);
+  }
+
+  set(name: string, value: string): void {
+    this.#remember(name);
+    this.#res.setHeader(name, value);
+  }
+
+  append(name: string, value: string): void {
+    this.#remember(name);
+    this.#res.appendHeader(name, value);
+  }
+
+  #remember(name: string): void {
+    const value = this.#res.getHeader(name);
+    this.#before.push([name, Array.isArray(value) ? value.slice() : value]);
+  }
+
+  undo(): void {
+    for (const [name, value] of this.#before.reverse()) {
+      if (value === undefined) this.#res.removeHeader(name);
+      else this.#res.setHeader(name, value);
+    }
+  }
 }
 
 /** What `removeHeader` and the body's framing leave behind in a node:http response. */
@@ -199,10 +206,11 @@ export type Snapshot = () => void;
 /** Takes a snapshot; calling it puts everything back, header names in the case they were given. */
 export function snapshot(res: Response): Snapshot {
   const fields = res as unknown as Record<string, unknown>;
-  const headers = (res.getRawHeaderNames?.() ?? res.getHeaderNames()).map((name) => {
+  const headers: [name: string, value: Value][] = [];
+  for (const name of res.getRawHeaderNames?.() ?? res.getHeaderNames()) {
     const value = res.getHeader(name) as Value;
-    return [name, Array.isArray(value) ? (value.slice() as string[]) : value] as const;
-  });
+    headers.push([name, Array.isArray(value) ? (value.slice() as string[]) : value]);
+  }
   const { statusCode } = res;
   const http2 = streamOf(res) !== undefined;
   const message = http2 ? undefined : res.statusMessage;

@@ -86,6 +86,21 @@ function descriptorOf(from: object, name: string): PropertyDescriptor | undefine
   return undefined;
 }
 
+/** A call that Node takes whatever the server's options: the queue is not needed to judge it. */
+export function isSimple(
+  req: object,
+  res: Response,
+  method: Method,
+  args: readonly unknown[],
+): boolean {
+  if (isStrict(req, res)) return false;
+  if (method !== "end" && method !== "write") return true;
+  const [chunk, encoding] = args;
+  if (typeof chunk === "string") return encoding === undefined || typeof encoding === "function";
+  if (chunk instanceof Uint8Array) return true;
+  return method === "end" && (chunk === undefined || typeof chunk === "function");
+}
+
 interface Queued {
   readonly method: Method;
   readonly args: readonly unknown[];
@@ -246,14 +261,21 @@ function sizeOf(chunk: unknown, encoding: unknown): number {
   return 0;
 }
 
-function strictRehearsal(req: object, res: Response, line: StatusLine): ServerResponse | undefined {
-  if (streamOf(res) !== undefined) return undefined;
+/** Whether the server refuses bodies that do not fit the response. */
+function refusesBodies(req: object): boolean {
   type Served = {
     readonly socket?: { readonly server?: { rejectNonStandardBodyWrites?: boolean } };
   };
-  const rejectNonStandardBodyWrites =
-    (req as Served).socket?.server?.rejectNonStandardBodyWrites === true;
-  if (!rejectNonStandardBodyWrites && res.strictContentLength !== true) return undefined;
+  return (req as Served).socket?.server?.rejectNonStandardBodyWrites === true;
+}
+
+function isStrict(req: object, res: Response): boolean {
+  return streamOf(res) === undefined && (refusesBodies(req) || res.strictContentLength === true);
+}
+
+function strictRehearsal(req: object, res: Response, line: StatusLine): ServerResponse | undefined {
+  if (!isStrict(req, res)) return undefined;
+  const rejectNonStandardBodyWrites = refusesBodies(req);
   const scratch = rehearse(req, { rejectNonStandardBodyWrites });
   for (const name of res.getHeaderNames()) {
     scratch.setHeader(name, res.getHeader(name) as string);

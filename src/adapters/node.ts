@@ -4,26 +4,15 @@
  */
 /// <reference types="node" preserve="true" />
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Carrier, Participant } from "../carrier.ts";
-import type { SessionEvent } from "../events.ts";
 import type { SessionManager } from "../manager.ts";
-import { prepare } from "./node-early.ts";
-import { headOf, knownHead, type Owner } from "./node-head.ts";
+import {
+  NodeCarrier,
+  type NextFunction,
+  type NodeRequest,
+  type NodeResponse,
+} from "./node-carrier.ts";
 
-/** A request of node:http, of http2's compatibility API, or of a framework on top of them. */
-export interface NodeRequest {
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-}
-
-/** A response of the same. */
-export interface NodeResponse {
-  readonly headersSent: boolean;
-  readonly writableEnded: boolean;
-  destroy(error?: Error): unknown;
-}
-
-/** Continues with the next middleware; with an error, with the framework's error handling. */
-export type NextFunction = (error?: unknown) => unknown;
+export type { NextFunction, NodeRequest, NodeResponse } from "./node-carrier.ts";
 
 /**
  * Wraps a request listener: `sessions.load(req)` works inside it.
@@ -64,7 +53,7 @@ export function sessionHandler<
     }
     let result: unknown;
     try {
-      result = handler(request, response);
+      result = sessions.enter(request, () => handler(request, response));
     } catch (error) {
       carrier.handlerFailed(error);
       return;
@@ -84,78 +73,10 @@ export function sessionMiddleware<D extends object>(
   sessions: SessionManager<D>,
 ): (request: NodeRequest, response: NodeResponse, next: NextFunction) => void {
   return (request, response, next) => {
-    sessions.attach(request, new NodeCarrier(request, response, sessions, next));
-    next();
+    const attached = sessions.attach(request, new NodeCarrier(request, response, sessions, next));
+    if (attached) sessions.enter(request, next);
+    else next();
   };
-}
-
-/** What a carrier uses of its manager, whatever its data type. */
-interface Manager {
-  readonly settings: { readonly onError?: Owner["onError"] };
-  report(event: SessionEvent): void;
-}
-
-class NodeCarrier implements Carrier, Owner {
-  readonly #request: NodeRequest;
-  readonly #response: NodeResponse;
-  readonly #manager: Manager;
-  readonly next: NextFunction | undefined;
-
-  constructor(
-    request: NodeRequest,
-    response: NodeResponse,
-    manager: Manager,
-    next: NextFunction | undefined,
-  ) {
-    this.#request = request;
-    this.#response = response;
-    this.#manager = manager;
-    this.next = next;
-    prepare(response);
-  }
-
-  get onError(): Owner["onError"] {
-    return this.#manager.settings.onError;
-  }
-
-  header(name: string): string | undefined {
-    const value = this.#request.headers[name];
-    return Array.isArray(value) ? value.join(name === "cookie" ? "; " : ", ") : value;
-  }
-
-  attach(participant: Participant): void {
-    headOf(this.#request, this.#response).attach(participant, this);
-  }
-
-  intercept(participant: Participant): void {
-    headOf(this.#request, this.#response).intercept(participant);
-  }
-
-  get headSent(): boolean {
-    return this.#response.headersSent;
-  }
-
-  report(event: SessionEvent): void {
-    this.#manager.report(event);
-  }
-
-  /** The handler threw, and there is no framework to catch it. */
-  handlerFailed(error: unknown): void {
-    const response = this.#response;
-    // Its response was replaced by an error page: the throw is only a consequence.
-    if (knownHead(response)?.failed === true) return;
-    this.report({
-      type: "handler-failed",
-      level: "error",
-      message: response.headersSent
-        ? "A request handler threw after the response head"
-        : "A request handler threw; the client got an error",
-      error,
-    });
-    if (!response.headersSent) headOf(this.#request, response).abandon(error, this);
-    // A truncated body must not pass for a complete one; a complete one may pass.
-    else if (!response.writableEnded) response.destroy();
-  }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

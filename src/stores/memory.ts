@@ -9,6 +9,7 @@ import { SessionError } from "../errors.ts";
 import type {
   Abilities,
   CreateRecord,
+  Reply,
   Store,
   StoreRecord,
   UpdateRecord,
@@ -115,21 +116,23 @@ export class MemoryStore implements Store {
     return this.#size;
   }
 
-  async load(key: string): Promise<StoreRecord | undefined> {
+  load(key: string): Reply<StoreRecord | undefined> {
     const now = this.#now();
     const entry = this.#live(key, now);
     return entry && recordOf(key, entry, now);
   }
 
   /** @throws {SessionError} `store-full` when `maxSessions` is reached. */
-  async create(key: string, record: CreateRecord): Promise<boolean> {
+  create(key: string, record: CreateRecord): Reply<boolean> {
     const now = this.#now();
     if (this.#live(key, now) !== undefined) return false;
     if (this.#size >= this.#maxSessions) this.#sweep(now);
     if (this.#size >= this.#maxSessions) {
-      throw new SessionError(
-        "store-full",
-        `The memory store holds maxSessions (${this.#maxSessions}) sessions and evicts no live one`,
+      return Promise.reject(
+        new SessionError(
+          "store-full",
+          `The memory store holds maxSessions (${this.#maxSessions}) sessions and evicts no live one`,
+        ),
       );
     }
     const deadline = now + record.lifetime;
@@ -143,7 +146,7 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
+  update(key: string, change: UpdateRecord): Reply<UpdateResult> {
     const now = this.#now();
     const entry = this.#live(key, now);
     if (entry === undefined) return { done: false, record: undefined };
@@ -159,7 +162,7 @@ export class MemoryStore implements Store {
     return { done: true };
   }
 
-  async touch(key: string, digest: Uint8Array, idle: number): Promise<boolean> {
+  touch(key: string, digest: Uint8Array, idle: number): Reply<boolean> {
     const now = this.#now();
     const entry = this.#live(key, now);
     if (entry === undefined || !hasDigest(entry, digest)) return false;
@@ -167,7 +170,7 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  async destroy(key: string): Promise<void> {
+  destroy(key: string): Reply<void> {
     this.#remove(key);
   }
 

@@ -5,6 +5,7 @@
  */
 import { SessionError } from "../errors.ts";
 import { type MySQLClient, type Query, queryOf } from "./mysql-client.ts";
+import { tooLarge } from "./mysql-packet.ts";
 import {
   aliveAt,
   bind,
@@ -17,7 +18,15 @@ import {
   type Value,
   type Values,
 } from "./sql.ts";
-import { property, reason, type Reply, SqlStore, text, withRetries } from "./sql-store.ts";
+import {
+  notCreated,
+  property,
+  reason,
+  type Reply,
+  SqlStore,
+  text,
+  withRetries,
+} from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 
 export type { MariaDBClient, MySQL2Client, MySQLClient, MySQLValue } from "./mysql-client.ts";
@@ -50,7 +59,8 @@ function dialectOf(table: string): Dialect {
       `(${now} + GREATEST(0, ` +
       "TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)) MOD 1800000000) DIV 1000)",
     plus: (time, ms) => `(${time} + ${ms})`,
-    between: (from, to) => `(${to} - ${from})`,
+    // As doubles: BIGINT overflows with an error when a hand has written its limits.
+    between: (from, to) => `(${to} + 0e0 - ${from})`,
     least: "LEAST",
     greatest: "GREATEST",
     // How many rows a write affected depends on a flag of the connection: without FOUND_ROWS, a row
@@ -97,7 +107,7 @@ export class MySQLStore extends SqlStore {
   readonly #query: Query;
   readonly #options: TableOptions;
   readonly #table: string;
-  readonly #probe: Statement;
+  readonly #probes: readonly Statement[];
 
   /** @throws {SessionError} `invalid-option`: options, or a client of another kind. */
   constructor(client: MySQLClient, options: MySQLStoreOptions = {}) {
@@ -111,15 +121,16 @@ export class MySQLStore extends SqlStore {
       {
         run: (statement, values) => run(query, statement, values),
         sweep: (after) => step(query, sweep, after),
-        // MEDIUMBLOB. The server's max_allowed_packet may be less, and is an error of its own.
+        // MEDIUMBLOB. The server's max_allowed_packet may be less: see tooLarge.
         longest: 2 ** 24 - 1,
+        isFull: (error) => fullBy.includes(property(error, "errno")),
       },
       options,
     );
     this.#query = query;
     this.#options = options;
     this.#table = table;
-    this.#probe = statements.probe;
+    this.#probes = statements.probes;
   }
 
   /**
@@ -130,7 +141,11 @@ export class MySQLStore extends SqlStore {
    */
   async setUp(): Promise<void> {
     if (await this.#present()) return;
-    await this.#query(mysqlSchema(this.#options), []);
+    try {
+      await this.#query(mysqlSchema(this.#options), []);
+    } catch (error) {
+      throw notCreated(this.#table, error);
+    }
     await this.#present();
   }
 
@@ -145,7 +160,7 @@ export class MySQLStore extends SqlStore {
       if (!/^(0|off)$/i.test(String(rows[0]?.["frozen"]))) throw new Error("it is read-only");
       if (Number(rows[0]?.["autocommit"]) !== 1) throw new Error("autocommit is off");
       present = await this.#present();
-      if (present) await this.#query(this.#probe.text, []);
+      if (present) for (const probe of this.#probes) await this.#query(probe.text, []);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       const message = `The MySQL server cannot keep sessions: ${reason(error)}`;
@@ -160,6 +175,7 @@ export class MySQLStore extends SqlStore {
     const { table = "scs_sessions", schema = null } = this.#options;
     const { rows } = await this.#query(
       "SELECT CAST(c.column_name AS CHAR) AS name, CAST(c.column_type AS CHAR) AS type, " +
+        "CAST(c.column_key AS CHAR) AS `index`, " +
         "t.engine AS engine FROM information_schema.columns c JOIN information_schema.tables t " +
         "ON t.table_schema = c.table_schema AND t.table_name = c.table_name " +
         "WHERE c.table_schema = COALESCE(?, DATABASE()) AND c.table_name = ?",
@@ -173,6 +189,14 @@ export class MySQLStore extends SqlStore {
         "store-failed",
         `The table ${this.#table} is not ours: its column "${name}" is ${found.get(name) ?? "missing"}. ` +
           "Give another `table`, or drop it (its sessions end)",
+      );
+    }
+    const id = rows.find((row) => text(row["name"]) === "id");
+    // Without it, a key could be created twice: no error would tell.
+    if (text(id?.["index"]) !== "PRI") {
+      throw new SessionError(
+        "store-failed",
+        `The table ${this.#table} is not ours: its column "id" is not the primary key`,
       );
     }
     const engine = text(rows[0]?.["engine"]);
@@ -194,6 +218,8 @@ function encoded(value: Value): Value {
 }
 
 const duplicate = 1062;
+/** The disk is full; the table is. */
+const fullBy: readonly unknown[] = [1021, 1114];
 /** Deadlock; and MariaDB's "record has changed since last read" (innodb_snapshot_isolation). */
 const rolledBackBy: readonly unknown[] = [1213, 1020];
 
@@ -209,7 +235,7 @@ async function run(query: Query, statement: Statement, values: Values): Promise<
     return sql.startsWith("SELECT") ? { matched, rows } : { matched };
   } catch (error) {
     if (name === "create" && property(error, "errno") === duplicate) return { matched: 0 };
-    throw error;
+    throw await tooLarge(query, values["data"], error);
   }
 }
 

@@ -16,7 +16,15 @@ import {
   type TableOptions,
   type Values,
 } from "./sql.ts";
-import { property, reason, type Reply, SqlStore, text, withRetries } from "./sql-store.ts";
+import {
+  notCreated,
+  property,
+  reason,
+  type Reply,
+  SqlStore,
+  text,
+  withRetries,
+} from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 
 export type {
@@ -69,7 +77,9 @@ function dialectOf(table: string): Dialect {
     now: "statement_timestamp()",
     clock: "clock_timestamp()",
     plus: (time, ms) => `${time} + ${ms} * interval '1 millisecond'`,
-    between: (from, to) => `(EXTRACT(EPOCH FROM ${to} - ${from}) * 1000)::float8`,
+    // Before version 17, an infinite time cannot be subtracted; its date_part can.
+    between: (from, to) =>
+      `((date_part('epoch', ${to}) - date_part('epoch', ${from})) * 1000)::float8`,
     least: "LEAST",
     greatest: "GREATEST",
     tail: " RETURNING true AS done",
@@ -131,7 +141,7 @@ export class PostgresStore extends SqlStore {
   readonly #script: (text: string) => Promise<unknown>;
   readonly #options: TableOptions;
   readonly #table: string;
-  readonly #probe: Statement;
+  readonly #probes: readonly Statement[];
 
   /** @throws {SessionError} `invalid-option`: options, or a client of another kind. */
   constructor(client: PostgresClient, options: PostgresStoreOptions = {}) {
@@ -147,6 +157,7 @@ export class PostgresStore extends SqlStore {
         sweep: (after) => step(query, sweep, after),
         // A value of PostgreSQL is at most 1 GiB, and travels as hexadecimal text.
         longest: 2 ** 28,
+        isFull: (error) => property(error, "code") === "53100",
       },
       options,
     );
@@ -154,7 +165,7 @@ export class PostgresStore extends SqlStore {
     this.#script = scriptOf(client);
     this.#options = options;
     this.#table = table;
-    this.#probe = statements.probe;
+    this.#probes = statements.probes;
   }
 
   /**
@@ -166,9 +177,13 @@ export class PostgresStore extends SqlStore {
   async setUp(): Promise<void> {
     if (await this.#present()) return;
     // One implicit transaction. CREATE TABLE IF NOT EXISTS alone fails when two run at once.
-    await this.#script(
-      `SELECT pg_advisory_xact_lock(7235412, 1);\n${postgresSchema(this.#options)};`,
-    );
+    try {
+      await this.#script(
+        `SELECT pg_advisory_xact_lock(7235412, 1);\n${postgresSchema(this.#options)};`,
+      );
+    } catch (error) {
+      throw notCreated(this.#table, error);
+    }
     await this.#present();
   }
 
@@ -186,7 +201,7 @@ export class PostgresStore extends SqlStore {
       );
       if (row?.["replica"] === true) throw new Error("it is a replica");
       present = await this.#present();
-      if (present) await this.#query(this.#probe, []);
+      if (present) for (const probe of this.#probes) await this.#query(probe, []);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       const message = `PostgreSQL cannot keep sessions: ${reason(error)}`;

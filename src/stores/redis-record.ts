@@ -14,7 +14,6 @@
  * A plain string, not a hash: `load` is one GET, and a touch writes six bytes in place (SETRANGE).
  */
 import { SessionError } from "../errors.ts";
-import type { StoreRecord } from "../store.ts";
 
 /** Bytes before the key. The scripts know these offsets too. */
 const headerLength = 61;
@@ -120,19 +119,6 @@ export function parse(value: Uint8Array, expected: string): Stored | undefined {
     data: bytesOf(value, end, value.length),
   };
   return stored.idle <= stored.deadline && stored.created <= stored.deadline ? stored : undefined;
-}
-
-/** A record whose data nobody can decode: the manager reports it and takes it for no session (G7). */
-export function damaged(key: string): StoreRecord {
-  return {
-    key,
-    version: 0,
-    digest: new Uint8Array(digestLength),
-    data: new Uint8Array(0),
-    age: 0,
-    deadlineIn: 1,
-    idleIn: undefined,
-  };
 }
 
 /** The key in the record. Nearly always the expected one, which needs no decoding then. */

@@ -13,7 +13,8 @@ import type {
 } from "../store.ts";
 import { isReply, type RedisClient, type Wire, wireOf } from "./redis-client.ts";
 import { ServerClock } from "./redis-clock.ts";
-import { damaged, parse, tailOf, toBuffer } from "./redis-record.ts";
+import { damaged } from "./damaged.ts";
+import { parse, tailOf, toBuffer } from "./redis-record.ts";
 import { duration, fields, text, unexpected } from "./redis-reply.ts";
 import { type Script, type Scripts, scripts } from "./redis-script.ts";
 

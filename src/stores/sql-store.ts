@@ -8,6 +8,7 @@ import type {
   UpdateRecord,
   UpdateResult,
 } from "../store.ts";
+import { damaged } from "./damaged.ts";
 import type { Statement, Statements, Values } from "./sql.ts";
 import { pageSize } from "./sql.ts";
 import { type Step, Sweeper, type SweepOptions } from "./sql-sweeper.ts";
@@ -33,10 +34,14 @@ export interface Backend {
   readonly sweep: (after: string) => Promise<Step>;
   /** The longest data that a record can hold, in bytes. */
   readonly longest: number;
+  /** Whether the server's disk or table is full: the statement was undone. */
+  readonly isFull: (error: unknown) => boolean;
 }
 
 /** Three thousand years: what the servers' types hold, and what Infinity becomes. */
 const forever = 1e14;
+/** Of PostgreSQL's integer, the shortest: not reached by a change per second in 68 years. */
+const highestVersion = 2 ** 31 - 1;
 
 export abstract class SqlStore implements Store {
   readonly abilities: Abilities = Object.freeze({
@@ -60,7 +65,7 @@ export abstract class SqlStore implements Store {
     return recordOf(rows?.[0]);
   }
 
-  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  /** @throws {SessionError} `too-large` when the server cannot hold the data; `store-full`. */
   async create(key: string, record: CreateRecord): Promise<boolean> {
     this.#check(key, record.data);
     const lifetime = duration(record.lifetime);
@@ -72,14 +77,14 @@ export abstract class SqlStore implements Store {
       idle: record.idle === undefined ? null : Math.min(duration(record.idle), lifetime),
     };
     const { create, vacate } = this.#statements;
-    if ((await this.#run(create, values)).matched > 0) return true;
+    if ((await this.#add(create, values)).matched > 0) return true;
     // Ids are random and never reused, so the manager does not get here. A record that has ended and
     // was not removed yet does not exist, though, and must not be in the way.
     if ((await this.#run(vacate, { id: key })).matched === 0) return false;
-    return (await this.#run(create, values)).matched > 0;
+    return (await this.#add(create, values)).matched > 0;
   }
 
-  /** @throws {SessionError} `too-large` when the server's column cannot hold the data. */
+  /** @throws {SessionError} `too-large` when the server cannot hold the data; `store-full`. */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     this.#check(key, change.data);
     const { newDigest, lifetime, idle } = change;
@@ -88,7 +93,7 @@ export abstract class SqlStore implements Store {
       lifetime: lifetime !== undefined,
       idle: idle !== undefined,
     });
-    const { matched, rows } = await this.#run(statement, {
+    const { matched, rows } = await this.#add(statement, {
       id: key,
       version: change.version,
       digest: change.digest,
@@ -140,6 +145,18 @@ export abstract class SqlStore implements Store {
     return this.#backend.run(statement, values);
   }
 
+  /** A statement that may need room. */
+  async #add(statement: Statement, values: Values): Promise<Reply> {
+    try {
+      return await this.#run(statement, values);
+    } catch (cause) {
+      if (!this.#backend.isFull(cause)) throw cause;
+      throw new SessionError("store-full", `The session store is full: ${reason(cause)}`, {
+        cause,
+      });
+    }
+  }
+
   #check(key: string, data: Uint8Array): void {
     // Where a server is not strict, it would cut them off instead. 255 bytes: MySQL's column.
     if (key.length > 85 && new TextEncoder().encode(key).length > 255) {
@@ -162,16 +179,22 @@ function duration(ms: number): number {
 /** The record of a row; nothing when there is none, or it ended while the statement ran. */
 export function recordOf(row: Row | undefined): StoreRecord | undefined {
   if (row === undefined) return undefined;
-  const deadlineIn = Number(row["ends"]);
-  const idleIn = row["idles"] === null ? undefined : Number(row["idles"]);
+  // A hand may have written "infinity".
+  const deadlineIn = Math.min(Number(row["ends"]), forever);
+  const idleIn = row["idles"] === null ? undefined : Math.min(Number(row["idles"]), forever);
   if (deadlineIn <= 0 || (idleIn !== undefined && idleIn <= 0)) return undefined;
+  const key = text(row["id"]);
+  const version = Number(row["version"]);
+  const digest = bytes(row["digest"]);
+  // Past the highest version, every change would fail at the column's type.
+  if (digest.length !== 32 || !(version > 0 && version < highestVersion)) return damaged(key);
   return {
-    key: text(row["id"]),
-    version: Number(row["version"]),
-    digest: bytes(row["digest"]),
+    key,
+    version,
+    digest,
     data: bytes(row["data"]),
     // The server's clock may be set back.
-    age: Math.max(0, Number(row["age"])),
+    age: Math.min(Math.max(0, Number(row["age"])), forever),
     deadlineIn,
     idleIn,
   };
@@ -236,6 +259,12 @@ export function property(value: unknown, name: string): unknown {
 /** Whether a value has all these methods. */
 export function hasMethods(value: unknown, ...names: readonly string[]): boolean {
   return names.every((name) => typeof property(value, name) === "function");
+}
+
+/** What `setUp` throws when the server refuses to create the table. */
+export function notCreated(table: string, cause: unknown): SessionError {
+  const message = `The table ${table} could not be created: ${reason(cause)}`;
+  return new SessionError("store-failed", message, { cause });
 }
 
 /** The first line of whatever was thrown: of a server, it names the cause and holds no data. */

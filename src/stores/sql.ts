@@ -51,8 +51,10 @@ export interface Dialect {
   readonly clock: string;
   /** A time, some milliseconds later. */
   readonly plus: (time: string, ms: string) => string;
-  /** Milliseconds from one time to another, null when one is null. */
+  /** Milliseconds from one time to another, null when one is null; no error for any two. */
   readonly between: (from: string, to: string) => string;
+  /** The version in a reply, where a driver refuses numbers that its column can hold. */
+  readonly version?: string | undefined;
   /** The functions for the lesser and the greater of two values, neither null. */
   readonly least: string;
   readonly greatest: string;
@@ -89,12 +91,14 @@ export interface Statements {
   readonly page: Statement;
   /** By what the change holds: a statement that sets only what changes. */
   update(change: { next: boolean; lifetime: boolean; idle: boolean }): Statement;
-  /** A write that changes nothing: fails on a server that takes no writes. */
-  readonly probe: Statement;
+  /** Writes that change nothing: one fails on a server that takes no writes, and without a right or the key. */
+  readonly probes: readonly Statement[];
 }
 
 /** How many records a page of `iterate` has: at most 6.4 MB with the manager's default `maxSize`. */
 export const pageSize = 100;
+
+const names = "id, version, digest, data, created, deadline, idle";
 
 /** Whether a record is alive at `at`, as SQL. Idle is never past the deadline, but a hand may edit. */
 export function aliveAt(at: string): string {
@@ -113,7 +117,7 @@ export function statementsOf(dialect: Dialect): Statements {
     mark = (value) => value,
   } = dialect;
   const columns =
-    `id, version, digest, data, ${between("created", now)} AS age, ` +
+    `id, ${dialect.version ?? "version"}, digest, data, ${between("created", now)} AS age, ` +
     `${between(now, "deadline")} AS ends, ${between(now, "idle")} AS idles`;
   const alive = aliveAt(clock);
 
@@ -148,7 +152,7 @@ export function statementsOf(dialect: Dialect): Statements {
     load: make("load", `SELECT ${columns} FROM {table} WHERE id = :id AND ${aliveAt(now)}`),
     create: make(
       "create",
-      "INSERT INTO {table} (id, version, digest, data, created, deadline, idle) " +
+      `INSERT INTO {table} (${names}) ` +
         `VALUES (:id, 1, :digest, :data, ${now}, ${plus(now, ":lifetime")}, ${plus(now, ":idle")})` +
         (dialect.unlessTaken ?? "") +
         tail,
@@ -169,7 +173,15 @@ export function statementsOf(dialect: Dialect): Statements {
       const index = (next ? 1 : 0) + (lifetime ? 2 : 0) + (idle ? 4 : 0);
       return (updates[index] ??= update(next, lifetime, idle));
     },
-    probe: make("probe", "UPDATE {table} SET version = version WHERE id = ''"),
+    probes: [
+      make("probe", "UPDATE {table} SET version = version WHERE id = ''"),
+      make("probe", "DELETE FROM {table} WHERE id = ''"),
+      make(
+        "probe",
+        `INSERT INTO {table} (${names}) SELECT ${names} FROM {table} WHERE id = ''` +
+          (dialect.unlessTaken ?? ""),
+      ),
+    ],
   };
 }
 

@@ -2,45 +2,32 @@
  * Sessions in an SQLite file, through `node:sqlite`, better-sqlite3 or another library of their
  * shape: durable, for one machine, shared by its processes. docs/stores/sqlite.md has the details.
  *
- * These libraries are synchronous: an operation blocks the process for the microseconds it takes,
- * and, while another process writes, for at most `busyTimeout`.
+ * These libraries are synchronous: an operation blocks the process for the microseconds it takes.
+ * Waiting while another process writes does not: SQLite's own waiting (`PRAGMA busy_timeout`) would
+ * hold up every request, one after the other.
  */
 import { SessionError } from "../errors.ts";
 import {
   aliveAt,
-  bind,
   compile,
   type Dialect,
   type Statement,
   statementsOf,
   tableName,
   type TableOptions,
-  type Values,
 } from "./sql.ts";
-import { hasMethods, property, reason, type Reply, type Row, SqlStore, text } from "./sql-store.ts";
+import { hasMethods, reason, SqlStore, text } from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
+import { patiently, Prepared, type SQLiteClient } from "./sqlite-client.ts";
 
-/** What SQLite binds. */
-export type SQLiteValue = string | number | null | Uint8Array;
-
-/** A prepared statement of `node:sqlite` or better-sqlite3. */
-export interface SQLiteStatement {
-  run(...values: SQLiteValue[]): { readonly changes: number | bigint };
-  all(...values: SQLiteValue[]): unknown[];
-}
-
-/** `DatabaseSync` of `node:sqlite`, or a `Database` of better-sqlite3 or `bun:sqlite`. */
-export interface SQLiteClient {
-  prepare(sql: string): SQLiteStatement;
-  exec(sql: string): unknown;
-}
+export type { SQLiteClient, SQLiteStatement, SQLiteValue } from "./sqlite-client.ts";
 
 /** Options of `SQLiteStore`. */
 export interface SQLiteStoreOptions extends TableOptions, SweepOptions {
   /**
-   * How long an operation waits while another process writes, in ms; the event loop waits with it.
-   * Sets `PRAGMA busy_timeout` where the client left it at 0. Default 1000, below the manager's
-   * `storeTimeout`.
+   * How long an operation waits while another process writes, in ms. Other requests go on
+   * meanwhile: the engine sets the connection's `PRAGMA busy_timeout` to 0, and tries again by a
+   * timer. Default 1000, below the manager's `storeTimeout`.
    */
   readonly busyTimeout?: number | undefined;
 }
@@ -66,7 +53,9 @@ function dialectOf(table: string): Dialect {
     now,
     clock: now,
     plus: (time, ms) => `(${time} + ${ms})`,
-    between: (from, to) => `(${to} - ${from})`,
+    // As doubles: node:sqlite refuses to read integers beyond 2^53, which a hand may have written.
+    between: (from, to) => `(${to} - ${from} + 0.0)`,
+    version: "CAST(version AS REAL) AS version",
     least: "min",
     greatest: "max",
     unlessTaken: " ON CONFLICT (id) DO NOTHING",
@@ -74,7 +63,8 @@ function dialectOf(table: string): Dialect {
 }
 
 /**
- * The table, for migration tools: what `setUp()` creates.
+ * The table, for migration tools: what `setUp()` creates. STRICT, so that no hand puts text where
+ * bytes belong.
  *
  * @throws {SessionError} `invalid-option`
  */
@@ -87,7 +77,7 @@ export function sqliteSchema(options: TableOptions = {}): string {
   created INTEGER NOT NULL,
   deadline INTEGER NOT NULL,
   idle INTEGER
-)`;
+) STRICT`;
 }
 
 /**
@@ -109,10 +99,11 @@ export function sqliteSchema(options: TableOptions = {}): string {
  */
 export class SQLiteStore extends SqlStore {
   readonly #client: SQLiteClient;
+  readonly #busyTimeout: number;
   readonly #prepared: Prepared;
   readonly #options: TableOptions;
   readonly #table: string;
-  readonly #probe: Statement;
+  readonly #probes: readonly Statement[];
 
   /** @throws {SessionError} `invalid-option`: options, or a client of another kind. */
   constructor(client: SQLiteClient, options: SQLiteStoreOptions = {}) {
@@ -138,20 +129,21 @@ export class SQLiteStore extends SqlStore {
     super(
       statements,
       {
-        run: async (statement, values) => prepared.run(statement, values),
+        run: (statement, values) => patiently(() => prepared.run(statement, values), busyTimeout),
         sweep: async (after) => step(prepared, sweep, after),
         // SQLITE_MAX_LENGTH, less the other columns.
         longest: 999_999_000,
+        isFull: (error) => /disk is full/.test(reason(error)),
       },
       options,
     );
-    const timeout = Object.values(prepared.all("PRAGMA busy_timeout")[0] ?? {})[0];
-    if (Number(timeout) === 0) client.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+    client.exec("PRAGMA busy_timeout = 0");
     this.#client = client;
+    this.#busyTimeout = busyTimeout;
     this.#prepared = prepared;
     this.#options = options;
     this.#table = table;
-    this.#probe = statements.probe;
+    this.#probes = statements.probes;
   }
 
   /**
@@ -161,17 +153,11 @@ export class SQLiteStore extends SqlStore {
    * @throws {SessionError} `store-failed` when there is a table of that name with other columns.
    */
   async setUp(): Promise<void> {
-    for (let left = 50; ; left--) {
-      try {
-        this.#client.exec("PRAGMA journal_mode = WAL");
-        if (!this.#present()) this.#client.exec(sqliteSchema(this.#options));
-        break;
-      } catch (error) {
-        // The switch to WAL needs the file alone, and does not wait for the busy timeout.
-        if (left === 0 || !/locked|busy/i.test(reason(error))) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 30));
-      }
-    }
+    // The switch needs the file alone, and takes its turn among processes that start at once.
+    await patiently(() => {
+      this.#client.exec("PRAGMA journal_mode = WAL");
+      if (!this.#present()) this.#client.exec(sqliteSchema(this.#options));
+    }, 5000);
     this.#present();
   }
 
@@ -180,7 +166,9 @@ export class SQLiteStore extends SqlStore {
     let present: boolean;
     try {
       present = this.#present();
-      if (present) this.#prepared.run(this.#probe, {});
+      if (present)
+        for (const probe of this.#probes)
+          await patiently(() => this.#prepared.run(probe, {}), this.#busyTimeout);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       const message = `SQLite cannot keep sessions: ${reason(error)}`;
@@ -208,46 +196,6 @@ export class SQLiteStore extends SqlStore {
       );
     }
     return true;
-  }
-}
-
-/** The statements of one connection, each prepared once. */
-class Prepared {
-  readonly #client: SQLiteClient;
-  readonly #statements = new Map<string, SQLiteStatement>();
-
-  constructor(client: SQLiteClient) {
-    this.#client = client;
-  }
-
-  all(sql: string, ...values: SQLiteValue[]): readonly Row[] {
-    return this.#prepare(sql).all(...values) as readonly Row[];
-  }
-
-  run(statement: Statement, values: Values): Reply {
-    const { text: sql } = statement;
-    const bound = bind(statement, values);
-    if (sql.startsWith("SELECT")) return { matched: 0, rows: this.all(sql, ...bound) };
-    // `isTransaction` in node:sqlite, `inTransaction` in better-sqlite3 and Bun.
-    if (
-      property(this.#client, "isTransaction") === true ||
-      property(this.#client, "inTransaction") === true
-    ) {
-      throw new SessionError(
-        "store-failed",
-        "The connection is inside a transaction of the application's: give SQLiteStore its own",
-      );
-    }
-    return { matched: Number(this.#prepare(sql).run(...bound).changes) };
-  }
-
-  #prepare(sql: string): SQLiteStatement {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#client.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
   }
 }
 

@@ -2,9 +2,14 @@
  * The conformance suite for adapters: the same behaviours over every framework, on a real socket.
  * Write an adapter of your own and find out whether it keeps the promises.
  */
+import { isSealed, type SealedStore } from "../sealed.ts";
+import type { Store } from "../store.ts";
+import { MemoryStore } from "../stores/memory.ts";
 import type { Runner } from "./bench.ts";
 import { behaviours } from "./behaviours.ts";
+import { protocol } from "./protocol.ts";
 import { type AdapterServer, type AdapterSetup, Site } from "./site.ts";
+import { travelling } from "./travelling.ts";
 
 export type {
   AdapterData,
@@ -24,6 +29,11 @@ export interface AdapterSuite extends Runner {
    * request given to `handle`. A framework's own error handling must honour an error's `status`.
    */
   start(setup: AdapterSetup): Promise<AdapterServer>;
+  /**
+   * The engine of the managers, made on an engine that keeps records and can be made to fail. Default:
+   * that one itself. Behaviours that an engine cannot have by its nature are left out.
+   */
+  readonly store?: ((records: Store) => Store | SealedStore) | undefined;
   /** How the adapter is called in test names. Default "adapter". */
   readonly name?: string | undefined;
 }
@@ -77,11 +87,14 @@ export interface AdapterSuite extends Runner {
 export function adapterSuite(given: AdapterSuite): void {
   const suite = awake(given);
   suite.describe(suite.name ?? "adapter", () => {
-    for (const behaviour of behaviours) {
+    const travels = isSealed(suite.store?.(new MemoryStore()) ?? {});
+    const all = [...behaviours, ...protocol];
+    const fitting = all.filter(({ records }) => !(travels && records === true));
+    for (const behaviour of travels ? [...fitting, ...travelling] : fitting) {
       suite.it(behaviour.name, async () => {
-        const site = new Site();
+        const site = new Site({}, suite.store);
         try {
-          const managers = behaviour.two === true ? [site.sessions, site.second] : [site.sessions];
+          const managers = behaviour.managers?.(site) ?? [site.sessions];
           await site.start((setup) => suite.start(setup), managers);
           await behaviour.run(site);
         } finally {

@@ -1,12 +1,14 @@
 /** What every adapter must do: each a small program of requests over a real socket. */
 import { equal, ok, present } from "./expect.ts";
-import { cookieOf, noCookie, type Site } from "./site.ts";
+import { type AdapterSessions, cookieOf, noCookie, type Site } from "./site.ts";
 
 /** One behaviour, registered as one test. */
 export interface Behaviour {
   readonly name: string;
-  /** Mount two managers instead of one. */
-  readonly two?: boolean;
+  /** The managers to mount, instead of the site's one. */
+  managers?(site: Site): readonly AdapterSessions[];
+  /** Only where the engine keeps the records: not where sessions travel in cookies. */
+  readonly records?: boolean;
   run(site: Site): Promise<void>;
 }
 
@@ -80,6 +82,7 @@ const basics: readonly Behaviour[] = [
   },
   {
     name: "load twice is one store call and the same object, also at the same time",
+    records: true,
     async run(site) {
       site.own["/twice"] = async ({ request, respond }, sessions) => {
         const [a, b] = await Promise.all([sessions.load(request), sessions.load(request)]);
@@ -93,6 +96,7 @@ const basics: readonly Behaviour[] = [
   },
   {
     name: "a change of an existing session sends no cookie",
+    records: true,
     async run(site) {
       const cookie = await site.begin();
       noCookie(await site.ask("/put", cookie));
@@ -211,6 +215,7 @@ const failures: readonly Behaviour[] = [
   },
   {
     name: "a failed commit is a 503 with nothing of the handler's response",
+    records: true,
     async run(site) {
       site.own["/change"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "lost");
@@ -232,6 +237,7 @@ const failures: readonly Behaviour[] = [
   },
   {
     name: "a failed commit under a streamed body is a 503 too",
+    records: true,
     async run(site) {
       site.own["/stream"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "lost");
@@ -257,6 +263,7 @@ const failures: readonly Behaviour[] = [
 const overlaps: readonly Behaviour[] = [
   {
     name: "concurrent requests on one session keep all changes (G1)",
+    records: true,
     async run(site) {
       const count = 12;
       for (let i = 0; i < count; i++) {
@@ -306,7 +313,7 @@ const overlaps: readonly Behaviour[] = [
   },
   {
     name: "two managers in one request: two cookies, one Vary",
-    two: true,
+    managers: (site) => [site.sessions, site.second],
     async run(site) {
       site.own["/both"] = async ({ request, respond }, sessions) => {
         (await sessions.load(request)).set("text", "first");

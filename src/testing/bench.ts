@@ -1,10 +1,11 @@
 /** What each test of the conformance suites works with: one engine, keys of its own, time. */
+import { isSealed, type SealedStore } from "../sealed.ts";
 import type { Guarantee, Store, StoreRecord } from "../store.ts";
 import { equal, present } from "./expect.ts";
 
 /** One engine, made for one test. */
 export interface Harness {
-  readonly store: Store;
+  readonly store: Store | SealedStore;
   /** Releases what `create` took. */
   close?(): Promise<void> | void;
   /**
@@ -20,10 +21,16 @@ export interface Runner {
   it(name: string, body: () => Promise<void>): unknown;
 }
 
+/**
+ * What a test needs of the engine: a guarantee, that it can list, that it keeps records which the test
+ * can look at and disturb, or that it seals them into cookies.
+ */
+export type Need = Guarantee | "iterate" | "records" | "sealed";
+
 /** One test: registered under `name`, run only when the engine declares `needs`. */
 export interface Check {
   readonly name: string;
-  readonly needs: readonly (Guarantee | "iterate")[];
+  readonly needs: readonly Need[];
   run(bench: Bench): Promise<void>;
 }
 
@@ -37,19 +44,25 @@ export const slack: number = 5 * second;
 export const rounding = 100;
 
 export class Bench {
-  readonly store: Store;
+  readonly engine: Store | SealedStore;
   readonly wait: (ms: number) => Promise<void>;
   /** Unique, so that tests may share one database without cleaning it. */
   readonly prefix: string;
   #digests = 0;
 
   constructor(harness: Harness) {
-    this.store = harness.store;
+    this.engine = harness.store;
     this.wait = async (ms) => {
       if (harness.advance !== undefined) await harness.advance(ms);
       else await new Promise<void>((resolve) => setTimeout(resolve, ms));
     };
     this.prefix = `t${randomText()}:`;
+  }
+
+  /** The engine of a test that needs records. */
+  get store(): Store {
+    if (isSealed(this.engine)) throw new Error("This test needs an engine that keeps records");
+    return this.engine;
   }
 
   key(name: string): string {

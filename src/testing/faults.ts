@@ -2,6 +2,7 @@
 import type {
   Abilities,
   CreateRecord,
+  Reply,
   Store,
   StoreRecord,
   UpdateRecord,
@@ -52,7 +53,7 @@ export class FaultyStore implements Store {
     this.#after.set(operation, then);
   }
 
-  async #run<T>(operation: FaultyOperation, call: () => Promise<T>): Promise<T> {
+  async #run<T>(operation: FaultyOperation, call: () => Reply<T>): Promise<T> {
     this.calls[operation]++;
     const fault = this.#faults.get(operation)?.shift() ?? this.#always.get(operation);
     if (fault === "hung") return await new Promise<T>(() => {});

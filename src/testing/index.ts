@@ -1,13 +1,14 @@
 /** For application developers' tests. The conformance suites have subpaths of their own. */
 import { SessionError } from "../errors.ts";
 import type { SessionManager } from "../manager.ts";
+import { isSealed } from "../sealed.ts";
 import type { Key, Value } from "../session.ts";
 
 export { ManualClock } from "./clock.ts";
 
 /** A session made by `createSession`. */
 export interface CreatedSession {
-  /** The `name=value` pair for a `Cookie` header. */
+  /** The `name=value` pair for a `Cookie` header, or several where sessions travel in cookies. */
   readonly cookie: string;
   /** The token alone: for `loadToken`, or the token's header. */
   readonly token: string;
@@ -44,5 +45,6 @@ export async function createSession<D extends object>(
   if (token === undefined) {
     throw new SessionError("store-failed", "The session was committed and has no token");
   }
-  return { cookie: `${sessions.settings.cookie.name}=${token}`, token };
+  const { cookie, store } = sessions.settings;
+  return { cookie: isSealed(store) ? token : `${cookie.name}=${token}`, token };
 }

@@ -160,7 +160,7 @@ const racing: readonly Check[] = [
   check("concurrent creates: exactly one inserts", ["G2"], async (bench) => {
     const key = bench.key("a");
     const results = await Promise.all(
-      Array.from({ length: 20 }, (_, i) =>
+      Array.from({ length: 20 }, async (_, i) =>
         bench.store.create(key, {
           digest: bench.digest(),
           data: bytes(i),
@@ -201,7 +201,7 @@ const racing: readonly Check[] = [
     const { key, version, digest } = await bench.given(bench.key("a"));
     const digests = Array.from({ length: 12 }, () => bench.digest());
     const results = await Promise.all(
-      digests.map((newDigest) =>
+      digests.map(async (newDigest) =>
         bench.store.update(key, { version, digest, data: bytes(1), newDigest, lifetime: hour }),
       ),
     );

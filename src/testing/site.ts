@@ -2,6 +2,8 @@
 import type { SessionEvent } from "../events.ts";
 import type { Options } from "../options.ts";
 import { SessionManager } from "../manager.ts";
+import type { SealedStore } from "../sealed.ts";
+import type { Store } from "../store.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { equal, present } from "./expect.ts";
 import { type FaultyOperation, FaultyStore } from "./faults.ts";
@@ -21,6 +23,8 @@ export interface AdapterRequest {
   readonly request: object;
   /** The path, with the leading slash, without the query. */
   readonly path: string;
+  /** The request's body, in the way that users read it. Without it, uploads are not read. */
+  text?(): Promise<string>;
   /** Answers, in the way that users of the framework do. Status 200 unless given. */
   respond(response: AdapterResponse): unknown;
 }
@@ -71,11 +75,16 @@ export class Site {
   readonly events: SessionEvent[] = [];
   readonly sessions: AdapterSessions;
   readonly second: AdapterSessions;
+  /** Uses the first one's cookie, which is a mistake. */
+  readonly twin: AdapterSessions;
   readonly own: Record<string, Handle> = {};
   #server: AdapterServer | undefined;
 
-  constructor(options: Partial<Options<AdapterData>> = {}) {
-    const common = { store: this.store, development: true, storeTimeout: 1000 };
+  constructor(
+    options: Partial<Options<AdapterData>> = {},
+    engine: (records: Store) => Store | SealedStore = (records) => records,
+  ) {
+    const common = { store: engine(this.store), development: true, storeTimeout: 1000 };
     const onEvent = (event: SessionEvent): void => void this.events.push(event);
     this.sessions = new SessionManager<AdapterData>({ ...common, onEvent, ...options });
     this.second = new SessionManager<AdapterData>({
@@ -83,6 +92,7 @@ export class Site {
       onEvent,
       cookie: { name: "second" },
     });
+    this.twin = new SessionManager<AdapterData>({ ...common, onEvent, name: "twin" });
   }
 
   async start(
@@ -102,13 +112,14 @@ export class Site {
     await this.#server?.close();
     await this.sessions.close();
     await this.second.close();
+    await this.twin.close();
   }
 
   /** One request; redirects are not followed. */
-  ask(path: string, cookie?: string, method = "GET"): Promise<Response> {
+  ask(path: string, cookie?: string, method = "GET", more: RequestInit = {}): Promise<Response> {
     const url = present(this.#server, "a server").url + path;
     const headers: Record<string, string> = cookie === undefined ? {} : { cookie };
-    return fetch(url, { method, headers, redirect: "manual" });
+    return fetch(url, { method, headers, redirect: "manual", ...more });
   }
 
   /** A session with a text in it; its cookie. */

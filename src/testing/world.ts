@@ -3,6 +3,7 @@ import type { SessionEvent } from "../events.ts";
 import { SessionManager } from "../manager.ts";
 import type { Options } from "../options.ts";
 import type { TokenSession } from "../session.ts";
+import { isSealed, type SealedStore } from "../sealed.ts";
 import type { Store } from "../store.ts";
 import { type Bench, type Check, hour, randomText } from "./bench.ts";
 import { equal, present } from "./expect.ts";
@@ -31,7 +32,10 @@ export class World {
   }
 
   /** One more process. */
-  manager(options: Partial<Options<Data>> = {}, store: Store = this.bench.store): Sessions {
+  manager(
+    options: Partial<Options<Data>> = {},
+    store: Store | SealedStore = this.bench.engine,
+  ): Sessions {
     return new SessionManager<Data>({
       store,
       name: this.name,
@@ -42,6 +46,20 @@ export class World {
       onEvent: (event) => this.events.push(event),
       ...options,
     });
+  }
+
+  /** What is left of a session by its engine's clock, as the next request finds it. In ms. */
+  async left(
+    session: TokenSession<Data>,
+  ): Promise<{ readonly deadlineIn: number; readonly idleIn: number }> {
+    if (!isSealed(this.bench.engine)) {
+      const { deadlineIn, idleIn } = await this.bench.loaded(this.keyOf(session));
+      return { deadlineIn, idleIn: idleIn ?? Infinity };
+    }
+    const now = Date.now();
+    const found = await this.manager({ clock: () => now }).loadToken(session.token);
+    const ends = present(found.expires, "the end of a session").getTime();
+    return { deadlineIn: found.deadline.getTime() - now, idleIn: ends - now };
   }
 
   /** The engine's key of a session. */

@@ -11,14 +11,17 @@ export interface Running {
   close(): Promise<void>;
 }
 
-/** Listens on a free port of the loopback interface. */
-export async function listen(server: {
-  listen(port: number, host: string, done: () => void): unknown;
-  address(): unknown;
-  close(done?: () => void): unknown;
-  closeAllConnections?(): void;
-}): Promise<Running> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+/** Listens on the loopback interface: on a free port, or a given one. */
+export async function listen(
+  server: {
+    listen(port: number, host: string, done: () => void): unknown;
+    address(): unknown;
+    close(done?: () => void): unknown;
+    closeAllConnections?(): void;
+  },
+  wanted: number = 0,
+): Promise<Running> {
+  await new Promise<void>((resolve) => server.listen(wanted, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     port,
@@ -114,6 +117,9 @@ export class Host {
     if (this.#carriers.has(request)) return false;
     this.#carriers.set(request, carrier);
     return true;
+  }
+  enter<R>(_request: object, work: () => R): R {
+    return work();
   }
   report(event: SessionEvent): void {
     this.events.push(event);

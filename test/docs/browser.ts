@@ -11,6 +11,7 @@ export interface Browser {
     form?: Record<string, string>,
     headers?: Record<string, string>,
   ): Promise<Response>;
+  send(path: string, init: RequestInit, headers?: Record<string, string>): Promise<Response>;
   /** Name to value. */
   readonly cookies: Map<string, string>;
 }
@@ -21,7 +22,7 @@ export function browser(app: App, origin: string = "http://localhost"): Browser 
   const send = async (
     path: string,
     init: RequestInit,
-    headers: Record<string, string>,
+    headers: Record<string, string> = {},
   ): Promise<Response> => {
     const request = new Request(new URL(path, origin), { ...init, redirect: "manual" });
     for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
@@ -34,6 +35,7 @@ export function browser(app: App, origin: string = "http://localhost"): Browser 
     const response = await app(request);
     for (const line of response.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (name === "") continue; // RFC 6265bis section 5.7: neither name nor value, ignored
       if (/; Max-Age=0(;|$)/.test(line)) cookies.delete(name);
       else cookies.set(name, value);
     }
@@ -41,6 +43,7 @@ export function browser(app: App, origin: string = "http://localhost"): Browser 
   };
   return {
     cookies,
+    send,
     get: (path, headers = {}) => send(path, {}, headers),
     post: (path, form = {}, headers = {}) =>
       send(path, { method: "POST", body: new URLSearchParams(form) }, headers),

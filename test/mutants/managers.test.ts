@@ -22,13 +22,13 @@ const damaged = "G7: a damaged record is no session, reported, and not deleted";
 
 const bugs: Readonly<Record<string, Bug>> = {
   "changes are not applied again after a conflict": {
-    file: "request.ts",
+    file: "stored-executor.ts",
     from: "taken.view !== undefined && newest.state === loaded.state",
     to: "taken.view !== undefined",
     finders: [different, "G1: update loses none"],
   },
   "a view that others' changes have overtaken is written": {
-    file: "request.ts",
+    file: "stored-executor.ts",
     from: "newest.state === loaded.state\n",
     to: "taken.intent.operations.length > 0\n",
     finders: ["G1: a second commit keeps what others stored during the first"],
@@ -68,15 +68,15 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["G4: a token renewed a moment ago reads as empty and changes nothing"],
   },
   "the digest is not compared on load": {
-    file: "manager.ts",
+    file: "stored-engine.ts",
     from: "if (known) return",
     to: "if (known || origin !== undefined) return",
     finders: ["G2: the right id with a wrong secret opens and ends nothing", oneGood],
   },
   "a renewal keeps the old digest": {
-    file: "request.ts",
-    from: "newDigest = digest instanceof Uint8Array ? digest : await digest;",
-    to: "newDigest = digest instanceof Uint8Array ? undefined : await digest;",
+    file: "stored-executor.ts",
+    from: "this.#commit(origin, taken, token, newDigest),",
+    to: "this.#commit(origin, taken, token, newDigest.length > 0 ? undefined : newDigest),",
     finders: [oneGood, "G4: a renewal keeps id and data, and starts a new lifetime"],
   },
   "a commit under the old token is applied to the renewed session": {
@@ -96,7 +96,7 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "a change of an ended session is acknowledged": {
     file: "batch.ts",
-    from: "if (found === undefined) throw this.#gone();",
+    from: "if (found === undefined) throw gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
     finders: [
       "G2: a late writer does not revive a destroyed session",
@@ -141,7 +141,7 @@ const bugs: Readonly<Record<string, Bug>> = {
     ],
   },
   "an engine that fails is an empty session": {
-    file: "manager.ts",
+    file: "stored-engine.ts",
     from: 'throw this.#failed("load", error);',
     to: "return nothing;",
     finders: [
@@ -168,9 +168,9 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["G5: use moves the idle expiry, and idling ends the session"],
   },
   "the deadline depends on the process's clock": {
-    file: "request.ts",
-    from: "decision.lifetime ?? this.lifetime",
-    to: "(decision.lifetime ?? this.lifetime) + this.now() - Date.now()",
+    file: "stored-executor.ts",
+    from: "steps.lifetime ?? this.#shared.settings.lifetime",
+    to: "(steps.lifetime ?? this.#shared.settings.lifetime) + this.#shared.settings.clock() - Date.now()",
     finders: [
       "G5: a process whose clock is wrong neither ends nor prolongs a session",
       "G5: a process whose clock is wrong sees sessions end in time",
@@ -184,14 +184,14 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "the checksum is not compared": {
     file: "record.ts",
-    from: "if (view.getUint32(2, true) !== murmur(view, 6, data.length)) {",
-    to: "if (murmur(view, 6, data.length) < 0) {",
+    from: "if (view.getUint32(2, true) !== checksum(view, 6, data.length)) {",
+    to: "if (checksum(view, 6, data.length) < 0) {",
     finders: [damaged],
   },
   "a damaged record is deleted": {
-    file: "manager.ts",
+    file: "stored-engine.ts",
     from: "if (origin === undefined) return nothing;",
-    to: "if (origin === undefined) { await store.destroy(key); return nothing; }",
+    to: "if (origin === undefined) { void this.#store.destroy(this.#shared.prefix + id); return nothing; }",
     finders: [damaged],
   },
   "an unknown format is a damaged record": {

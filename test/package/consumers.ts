@@ -8,6 +8,7 @@ import { root, run, type Tarball } from "./tarball.ts";
 /** Needs nothing but the package: core, fetch adapter, memory engine, test helpers. */
 const bare = `
 import { SessionError, SessionManager, type Session } from "scs-session";
+import { sessionMiddleware } from "scs-session/adapters/hono";
 import { sessionHandler } from "scs-session/adapters/web";
 import { MemoryStore } from "scs-session/stores/memory";
 import { createSession } from "scs-session/testing";
@@ -29,6 +30,8 @@ export const handler = sessionHandler(sessions, async (request) => {
   return new Response([message, visits, url].join(" "));
 });
 export const response: Response | Promise<Response> = handler(new Request("https://example.com/"));
+
+export const hono: object = sessionMiddleware(sessions);
 
 export async function mistakes(session: Session<Data>): Promise<void> {
   // @ts-expect-error no such key
@@ -63,6 +66,8 @@ const node = `
 import { createServer } from "node:http";
 import { SessionManager } from "scs-session";
 import { sessionMiddleware as express } from "scs-session/adapters/express";
+import { sessionPlugin } from "scs-session/adapters/fastify";
+import { sessionMiddleware as koa } from "scs-session/adapters/koa";
 import { sessionHandler, sessionMiddleware } from "scs-session/adapters/node";
 import { MemoryStore } from "scs-session/stores/memory";
 import * as adapterSuite from "scs-session/testing/adapter";
@@ -79,7 +84,8 @@ export const server = createServer(
     res.end(message ?? req.url);
   }),
 );
-export const middlewares: object[] = [express(sessions), sessionMiddleware(sessions)];
+export const middlewares: object[] = [express(sessions), koa(sessions), sessionMiddleware(sessions)];
+export const plugin: (instance: never, options: { sessions: typeof sessions }, done: () => void) => void = sessionPlugin;
 export const suites: object[] = [adapterSuite, storeSuite];
 `;
 

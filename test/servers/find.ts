@@ -24,7 +24,12 @@ export async function find(wanted: Wanted): Promise<string[]> {
   const found = search(wanted, named === undefined ? usualFolders() : [named]);
   if (found !== undefined) return found;
   if (named === undefined && isDebianRoot()) {
-    await install(wanted);
+    try {
+      await install(wanted.packages);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`${missing(wanted, undefined)} (${why})`, { cause: error });
+    }
     const installed = search(wanted, usualFolders());
     if (installed !== undefined) return installed;
   }
@@ -54,13 +59,19 @@ function search(wanted: Wanted, folders: readonly string[]): string[] | undefine
   return paths.every((path) => path !== undefined) ? paths : undefined;
 }
 
-function isProgram(path: string): boolean {
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
   } catch {
     return false;
   }
+}
+
+/** The first of these programs that is on the PATH or in one of the usual places. */
+export function findProgram(names: readonly string[]): string | undefined {
+  const folders = usualFolders();
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isProgram);
 }
 
 function usualFolders(): string[] {
@@ -72,7 +83,8 @@ function usualFolders(): string[] {
   return [...path, "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin", ...postgres];
 }
 
-function isDebianRoot(): boolean {
+/** Whether `install` can work here. */
+export function isDebianRoot(): boolean {
   return process.getuid?.() === 0 && existsSync("/etc/debian_version");
 }
 
@@ -89,16 +101,17 @@ fi
 apt-get install -q -y --no-upgrade --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
 `;
 
-async function install(wanted: Wanted): Promise<void> {
-  console.error(`installing ${wanted.packages.join(" ")} (once, for the tests)`);
+/** Installs Debian's packages; throws what apt-get said last. */
+export async function install(packages: readonly string[]): Promise<void> {
+  console.error(`installing ${packages.join(" ")} (once, for the tests)`);
   try {
-    await run("flock", [lock, "sh", "-c", script, "sh", ...wanted.packages], {
+    await run("flock", [lock, "sh", "-c", script, "sh", ...packages], {
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       maxBuffer: 64 * 1024 * 1024,
     });
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     const why = stderr?.trim().split("\n").at(-1) ?? String(error);
-    throw new Error(`${missing(wanted, undefined)} (apt-get: ${why})`, { cause: error });
+    throw new Error(`apt-get: ${why}`, { cause: error });
   }
 }

@@ -1,10 +1,12 @@
 import { find } from "./find.ts";
+import { startMySQL, wantsMySQL } from "./mysql.ts";
 import { external, startServer, type Common, type Server } from "./server.ts";
 
-/** A MariaDB of the tests' own: database `scs`, user `root`, no password. */
+/** A MariaDB of the tests' own, or a MySQL: database `scs`, user `root`, no password. */
 export async function startMariaDB(options: Common = {}): Promise<Server> {
   const named = external("SCS_TEST_MARIADB", options);
   if (named !== undefined) return named;
+  if (wantsMySQL()) return startMySQL(options);
   const [install = "", mariadbd = ""] = await find({
     programs: ["mariadb-install-db", "mariadbd"],
     folderVariable: "SCS_MARIADB_BIN",

@@ -163,6 +163,18 @@ describe("the proxy", () => {
     await clean.send("three\n").gets("4 one\n6 three\n");
   });
 
+  it("freeze: open connections fall silent for good, new ones are served", async () => {
+    const old = new Client().send("one\n");
+    await old.gets("4 one\n");
+    proxy.freeze();
+    old.send("two\n");
+    await new Client().send("three\n").gets("6 three\n");
+    await sleep(200);
+    assert.deepEqual([old.received, old.ended, requests], ["4 one\n", false, "one\nthree\n"]);
+    await proxy.resume();
+    await old.ends();
+  });
+
   it("refuse: new connections fail, open ones stay, and resume listens on the same port", async () => {
     const open = new Client().send("one\n");
     await open.gets("4 one\n");

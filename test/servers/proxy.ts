@@ -25,6 +25,11 @@ export interface Proxy extends Address {
   stall(): void;
   /** Passes requests on and throws the replies away. */
   dropReplies(): void;
+  /**
+   * The open connections pass nothing on any more and do not end, as when the server's machine loses its
+   * power or a firewall forgets them; new ones are served. `resume` cuts them.
+   */
+  freeze(): void;
   /** Stops listening: new connections are refused, open ones stay (`cut` ends those). */
   refuse(): void;
   /**
@@ -39,9 +44,9 @@ export interface Proxy extends Address {
 interface Pair {
   readonly client: Socket;
   readonly upstream: Socket;
-  /** Has lost replies. */
+  /** Has lost something. */
   lossy: boolean;
-  /** Is being cut: passes nothing on any more. */
+  /** Is being cut, or frozen: passes nothing on any more. */
   over: boolean;
 }
 
@@ -157,6 +162,14 @@ export async function startProxy(target: {
     },
     dropReplies: () => {
       dropping = true;
+    },
+    freeze: () => {
+      for (const pair of pairs) {
+        pair.lossy = true;
+        pair.over = true;
+        pair.client.pause();
+        pair.upstream.pause();
+      }
     },
     refuse,
     resume: async () => {

@@ -129,7 +129,7 @@ describe("MemoryStore", () => {
     await store.create("b", make(9000));
     await store.create("c", make(9000));
     await assert.rejects(
-      store.create("d", make(9000)),
+      async () => store.create("d", make(9000)),
       (error) =>
         error instanceof SessionError && error.code === "store-full" && error.status === 503,
     );
@@ -150,7 +150,7 @@ describe("MemoryStore", () => {
     clock.advance(10);
     let refused = 0;
     for (;;) {
-      const made = await store.create("new", make(10)).catch(() => undefined);
+      const made = await Promise.resolve(store.create("new", make(10))).catch(() => undefined);
       if (made === true) break;
       assert.ok(++refused < 7, "within one pass");
     }

@@ -96,11 +96,8 @@ engine(version("mysql2"), pool, true);
 engine(version("mariadb"), other);
 engine("mysql2 that counts changed rows only", changed);
 engine("mysql2 over latin1", latin);
-testedSql(release, "MySQLStore", {
-  what: "MySQLStore",
-  with: version("mysql2"),
-  version: release,
-});
+const withMySQL2 = { what: "MySQLStore", with: version("mysql2"), version: release };
+testedSql(release, withMySQL2, "MySQLStore");
 
 sqlTests({
   name: release,
@@ -237,8 +234,20 @@ describe("MySQLStore", () => {
     assert.equal(await least.touch("a", digest, 1), true);
     await least.destroy("a");
     least.close();
-    await rows(`REVOKE UPDATE ON ${name} FROM ${user}`);
-    await assert.rejects(least.check(), refused("store-failed", /UPDATE command denied/));
+    for (const right of ["SELECT", "INSERT", "UPDATE", "DELETE"]) {
+      await rows(`REVOKE ${right} ON ${name} FROM ${user}`);
+      await assert.rejects(least.check(), refused("store-failed", /command denied/), right);
+      await rows(`GRANT ${right} ON ${name} TO ${user}`);
+    }
+    await least.check();
+    const absent = new MySQLStore(client, { table: `${name}_absent` });
+    await assert.rejects(
+      absent.setUp(),
+      refused("store-failed", /could not be created: CREATE command denied/),
+    );
+    // What a copy of the data alone makes of it.
+    await rows(`ALTER TABLE ${name} DROP PRIMARY KEY`);
+    await assert.rejects(least.check(), refused("store-failed", /not the primary key/));
     await client.end();
     await rows(`DROP TABLE ${name}`);
     await rows(`DROP USER ${user}`);

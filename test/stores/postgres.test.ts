@@ -103,11 +103,8 @@ engine(`PGlite, ${version("@electric-sql/pglite")}`, lite);
 engine("pg, nothing prepared", pool, { prepare: false });
 engine("postgres, nothing prepared", sql, { prepare: false });
 engine("pg, SERIALIZABLE", strict);
-testedSql(release, "PostgresStore", {
-  what: "PostgresStore",
-  with: version("pg"),
-  version: release,
-});
+const withPg = { what: "PostgresStore", with: version("pg"), version: release };
+testedSql(release, withPg, "PostgresStore");
 
 const rows = async (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
   (await raw.query({ text, values: [] })).rows as Record<string, unknown>[];
@@ -251,8 +248,21 @@ describe("PostgresStore", () => {
     assert.equal(await least.touch("a", digest, 1), true);
     await least.destroy("a");
     least.close();
-    await rows(`REVOKE UPDATE ON ${name} FROM ${role}`);
-    await assert.rejects(least.check(), refused("store-failed", /permission denied/));
+    for (const right of ["SELECT", "INSERT", "UPDATE", "DELETE"]) {
+      await rows(`REVOKE ${right} ON ${name} FROM ${role}`);
+      await assert.rejects(least.check(), refused("store-failed", /permission denied/), right);
+      await rows(`GRANT ${right} ON ${name} TO ${role}`);
+    }
+    await least.check();
+    const absent = new PostgresStore(client, { table: `${name}_absent` });
+    await rows(`REVOKE CREATE ON SCHEMA public FROM ${role}`);
+    await assert.rejects(
+      absent.setUp(),
+      refused("store-failed", /could not be created: permission denied for schema public/),
+    );
+    // What a copy of the data alone makes of it.
+    await rows(`ALTER TABLE ${name} DROP CONSTRAINT ${name}_pkey`);
+    await assert.rejects(least.check(), refused("store-failed", /ON CONFLICT/));
     await client.end();
     await rows(`DROP TABLE ${name}`);
     await rows(`DROP ROLE ${role}`);

@@ -1,6 +1,7 @@
 // One server process of the races: a session manager on a real engine, driven by messages.
 //
 //   node racer.ts <engine> <url> <table>
+import { createRequire } from "node:module";
 import type { SessionError } from "../../src/errors.ts";
 import { SessionManager } from "../../src/manager.ts";
 import type { Store } from "../../src/store.ts";
@@ -46,6 +47,12 @@ const engines: Readonly<Record<string, Open>> = {
     const { SQLiteStore } = await import("../../src/stores/sqlite.ts");
     const { DatabaseSync } = await import("node:sqlite");
     return new SQLiteStore(new DatabaseSync(url), { table });
+  },
+  "better-sqlite3": async (url, table) => {
+    const { SQLiteStore } = await import("../../src/stores/sqlite.ts");
+    const require = createRequire(new URL("better-sqlite3/package.json", import.meta.url));
+    const Database = require("better-sqlite3") as new (file: string) => never;
+    return new SQLiteStore(new Database(url), { table });
   },
 };
 

@@ -31,7 +31,7 @@ if (process.env["SCS_FULL"] === undefined) {
 async function testedOn(topology: string, names: readonly string[], port: number): Promise<void> {
   const row = { area: "engine", what: "RedisStore", version: await releaseOf(port) } as const;
   for (const name of names) {
-    const client = version(`${name} ${topology.toLowerCase()}`);
+    const client = `${version(name)} ${topology.toLowerCase()}`;
     const note = `${topology}: the whole suite`;
     tested({ ...row, with: version(name), note, suite: `RedisStore, ${client}` });
   }

@@ -2,6 +2,7 @@
 import type {
   Abilities,
   CreateRecord,
+  Reply,
   Store,
   StoreRecord,
   UpdateRecord,
@@ -36,7 +37,7 @@ export class CountingStore implements Store {
     return this.calls.splice(0);
   }
 
-  async #run<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
+  async #run<T>(operation: Operation, work: () => Reply<T>): Promise<T> {
     this.calls.push(operation);
     const before = this.before[operation];
     delete this.before[operation];

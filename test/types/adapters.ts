@@ -5,8 +5,14 @@ import { createServer as createHttpsServer } from "node:https";
 import connect from "connect";
 import express from "express";
 import express4 from "express4";
+import Fastify from "fastify";
+import { Hono } from "hono";
+import Koa from "koa";
 import polka from "polka";
 import { sessionMiddleware as expressMiddleware } from "../../src/adapters/express.ts";
+import { sessionPlugin } from "../../src/adapters/fastify.ts";
+import { sessionMiddleware as honoMiddleware } from "../../src/adapters/hono.ts";
+import { sessionMiddleware as koaMiddleware } from "../../src/adapters/koa.ts";
 import { sessionHandler, sessionMiddleware } from "../../src/adapters/node.ts";
 import { sessionHandler as webHandler } from "../../src/adapters/web.ts";
 import { SessionManager } from "../../src/index.ts";
@@ -42,4 +48,42 @@ export function fetchStyle(request: Request): Response | Promise<Response> {
     return new Response(session.get("message"));
   });
   return handler(request);
+}
+
+export function koa(): void {
+  const app = new Koa();
+  app.use(koaMiddleware(sessions));
+  app.use(async (ctx) => {
+    const session = await sessions.load(ctx);
+    const message: string | undefined = session.get("message");
+    ctx.body = message;
+  });
+}
+
+export async function fastify(): Promise<void> {
+  const app = Fastify();
+  await app.register(sessionPlugin, { sessions });
+  void app.register(sessionPlugin, { sessions, prefix: "/app" });
+  // @ts-expect-error sessions are missing
+  void app.register(sessionPlugin, {});
+  // @ts-expect-error no manager
+  void app.register(sessionPlugin, { sessions: {} });
+  app.get("/", async (request) => {
+    const session = await sessions.load(request);
+    const message: string | undefined = session.get("message");
+    return message;
+  });
+}
+
+export function hono(): void {
+  type Env = { Bindings: { ORIGIN: string }; Variables: { user: string } };
+  const app = new Hono<Env>();
+  app.use(honoMiddleware(sessions));
+  app.use("/app/*", honoMiddleware(sessions));
+  app.get("/", async (c) => {
+    const session = await sessions.load(c);
+    const message: string | undefined = session.get("message");
+    return c.text(message ?? c.env.ORIGIN);
+  });
+  new Hono().get("/", honoMiddleware(sessions), (c) => c.text("x"));
 }

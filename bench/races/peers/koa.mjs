@@ -38,7 +38,8 @@ export const peer = {
       ctx.type = "application/json";
       ctx.body = JSON.stringify(body);
     });
-    return createServer(app.callback());
+    const callback = app.callback();
+    return createServer((req, res) => void callback(req, res));
   },
 };
 

@@ -1,54 +1,10 @@
-// The Redis clients of the tests: pinned in this folder, with a lock file of their own, so that none
-// becomes a dependency of the package; installed when they are first asked for.
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+// The Redis clients of the tests: pinned in this folder.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import type { RedisClient } from "../../../src/stores/redis.ts";
+import { install } from "../../support/install.ts";
 
 const folder = new URL("./", import.meta.url);
-// npm writes this copy of the lock file as the last step of every install.
-const copy = new URL("node_modules/.package-lock.json", folder);
-const lock = new URL("installing/", folder);
-/** An install that takes longer, in ms, was killed. */
-const stale = 120_000;
-
-function versions(path: URL): string {
-  const { packages } = JSON.parse(readFileSync(path, "utf8")) as {
-    packages: Record<string, { version?: string; integrity?: string }>;
-  };
-  return Object.entries(packages)
-    .filter(([name]) => name !== "")
-    .map(([name, { version, integrity }]) => `${name} ${version} ${integrity}`)
-    .join("\n");
-}
-
-function isInstalled(): boolean {
-  return existsSync(copy) && versions(copy) === versions(new URL("package-lock.json", folder));
-}
-
-/** Several test processes may start at once: one installs, the others wait for it. */
-async function install(): Promise<void> {
-  while (existsSync(lock) || !isInstalled()) {
-    try {
-      mkdirSync(lock);
-    } catch {
-      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (age > stale) rmSync(lock, { recursive: true, force: true });
-      await sleep(200);
-      continue;
-    }
-    try {
-      const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-      const args = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-      if (!isInstalled()) await promisify(execFile)(npm, args, { cwd: folder });
-    } finally {
-      rmSync(lock, { recursive: true, force: true });
-    }
-  }
-}
-
 const require = createRequire(new URL("package.json", folder));
 
 /** Three drivers, all their forms. The types are the little that the tests use. */
@@ -137,12 +93,12 @@ export function version(name: string): string {
 
 /** The classes and functions of the drivers. */
 export async function nodeRedisModule(): Promise<NodeRedisModule> {
-  await install();
+  await install(folder);
   return require("redis") as NodeRedisModule;
 }
 
 export async function ioModule(name: "ioredis" | "iovalkey"): Promise<IoRedisModule> {
-  await install();
+  await install(folder);
   return require(name) as IoRedisModule;
 }
 

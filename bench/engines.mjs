@@ -1,0 +1,30 @@
+// Clients for the servers that the benchmark was given, one of each kind in a process.
+const url = (name) => {
+  const value = process.env[`SCS_BENCH_${name.toUpperCase()}`];
+  if (!value) throw new Error(`no ${name} server`);
+  return value;
+};
+
+const make = {
+  async redis() {
+    const { createClient } = await import("redis");
+    const client = createClient({ url: url("redis") });
+    await client.connect();
+    return client;
+  },
+  async postgres() {
+    const { default: pg } = await import("pg");
+    return new pg.Pool({ connectionString: url("postgres"), max: 10 });
+  },
+  async mysql() {
+    const { createPool } = await import("mysql2/promise");
+    return createPool({ uri: url("mysql"), connectionLimit: 10 });
+  },
+};
+
+const made = {};
+
+/** The process's one client of each kind. */
+export const connect = Object.fromEntries(
+  Object.keys(make).map((kind) => [kind, () => (made[kind] ??= make[kind]())]),
+);

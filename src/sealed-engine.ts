@@ -1,0 +1,195 @@
+/** The engine without a server, as the manager sees it: cookies in, sessions out. */
+import { findCookies } from "./cookie.ts";
+import type { Engine, Executor } from "./engine.ts";
+import { SessionError } from "./errors.ts";
+import { damagedEvent, reportFailure } from "./failure.ts";
+import type { Origin } from "./live.ts";
+import { decodeRecord, emptyState, type State } from "./record.ts";
+import type {
+  Cookies,
+  Jar,
+  RejectedReason,
+  Revocations,
+  SealedRecord,
+  SealedStore,
+} from "./sealed.ts";
+import { SealedExecutor, userOf } from "./sealed-executor.ts";
+import type { Found, Shared } from "./shared.ts";
+
+const none: readonly string[] = Object.freeze([]);
+
+export class SealedEngine implements Engine {
+  readonly #shared: Shared;
+  readonly #store: SealedStore;
+  readonly #jar: Jar;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(shared: Shared, store: SealedStore) {
+    const { settings, report } = shared;
+    this.#shared = shared;
+    this.#store = store;
+    this.#jar = store.bind(settings.cookie.name, settings.name, (message) =>
+      report({ type: "not-enforced", level: "warn", message }),
+    );
+  }
+
+  find(header: string | undefined): Promise<Found> {
+    return this.#find(header, undefined);
+  }
+
+  /** The token is what a `Cookie` header would hold. */
+  findToken(token: string | undefined): Promise<Found> {
+    return this.#find(token, token);
+  }
+
+  exists(): Promise<boolean> {
+    return Promise.reject(
+      new SessionError(
+        "unsupported",
+        "Nobody but its client knows whether a session in a cookie is there",
+      ),
+    );
+  }
+
+  async *list(): AsyncGenerator<Found> {
+    yield* [];
+    throw new SessionError(
+      "unsupported",
+      "Sessions in cookies cannot be listed: clients have them",
+    );
+  }
+
+  executor(found: Found): Executor {
+    return new SealedExecutor(this.#shared, this.#jar, found, this.#running);
+  }
+
+  async check(): Promise<void> {
+    if (this.#store.check === undefined) return;
+    await this.#shared.timeouts.run("answer a check", async () => this.#store.check?.());
+  }
+
+  async close(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#store.close?.();
+  }
+
+  /** The session of the one cookie that opens. Tossed duplicates are tried, but not trusted. */
+  async #find(header: string | undefined, token: string | undefined): Promise<Found> {
+    const cookies: Cookies =
+      header === undefined || header === "" ? () => none : (name) => findCookies(header, name);
+    const values = cookies(this.#shared.settings.cookie.name);
+    if (values.length < 2) return this.#open(values[0], cookies, token);
+    const tried: Found[] = [];
+    if (values.length === 2) {
+      for (const value of new Set(values)) tried.push(await this.#open(value, cookies, token));
+    }
+    const good = tried.filter((found) => found.origin !== undefined);
+    const accepted = good.length === 1 ? good[0] : undefined;
+    this.#shared.report({
+      type: "duplicate-cookie",
+      level: "warn",
+      message: `The session cookie came ${values.length > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
+      count: values.length,
+      accepted: accepted !== undefined,
+    });
+    return accepted ?? nothing(cookies, true);
+  }
+
+  async #open(
+    value: string | undefined,
+    cookies: Cookies,
+    token: string | undefined,
+  ): Promise<Found> {
+    const soon = this.#jar.open(value, cookies);
+    const opened = soon instanceof Promise ? await soon : soon;
+    if (opened === undefined) return nothing(cookies, value !== undefined);
+    if (opened.record === undefined) return this.#reject(opened.reason, cookies);
+    const { record } = opened;
+    const state = this.#decode(record);
+    if ("damaged" in state) {
+      this.#shared.report(damagedEvent(record.id, state.damaged));
+      return nothing(cookies, true);
+    }
+    const { revocations } = this.#jar;
+    if (revocations !== undefined) {
+      const now = await this.#stateOf(revocations, record, state);
+      if (now === "ended") return this.#reject("revoked", cookies);
+      if (now === "superseded") {
+        this.#shared.report({
+          type: "superseded",
+          level: "info",
+          message: `A request came with the cookie of session ${record.id}, which was renewed a moment ago; it reads as empty`,
+          id: record.id,
+        });
+        return { ...nothing(cookies, true), superseded: true };
+      }
+    }
+    const origin = originOf(this.#shared, record, state, token);
+    return { origin, superseded: false, presented: true, cookies };
+  }
+
+  /** The record's values, still as bytes. @throws {SessionError} `unknown-format` */
+  #decode({ content }: SealedRecord): State | { readonly damaged: string } {
+    if (content instanceof Uint8Array) return decodeRecord(content);
+    const { codec } = this.#shared.settings;
+    const entries = new Map<string, Uint8Array>();
+    for (const [key, value] of Object.entries(content)) entries.set(key, codec.encode(value));
+    return { ...emptyState, entries };
+  }
+
+  async #stateOf(
+    revocations: Revocations,
+    record: SealedRecord,
+    state: State,
+  ): Promise<"live" | "ended" | "superseded"> {
+    const user = userOf(revocations, state, this.#shared.settings.codec);
+    try {
+      return await this.#shared.timeouts.run("look up revocations", () =>
+        revocations.state(record, user),
+      );
+    } catch (error) {
+      reportFailure(this.#shared, "look up revocations", error);
+      throw error;
+    }
+  }
+
+  /** One event; the client sees a request without a session, whatever the reason. */
+  #reject(reason: RejectedReason, cookies: Cookies): Found {
+    this.#shared.report({
+      type: "rejected-cookie",
+      level: reason === "expired" ? "debug" : "warn",
+      message: `A session cookie was refused (${reason}); it was treated as no session`,
+      reason,
+    });
+    return nothing(cookies, true);
+  }
+}
+
+function nothing(cookies: Cookies, presented: boolean): Found {
+  return { origin: undefined, superseded: false, presented, cookies };
+}
+
+/** A sealed record, as sessions hold it. */
+function originOf(
+  shared: Shared,
+  record: SealedRecord,
+  state: State,
+  token: string | undefined,
+): Origin {
+  const { clock, lifetime } = shared.settings;
+  const { id, age, idleIn } = record;
+  const given = record.deadlineIn ?? lifetime;
+  const deadlineIn = record.content instanceof Uint8Array ? given : Math.min(given, lifetime);
+  return {
+    key: shared.prefix + id,
+    id,
+    token,
+    digest: noDigest,
+    version: 1,
+    state,
+    times: { readAt: clock(), age, deadlineIn, idleIn },
+    sealed: record,
+  };
+}
+
+const noDigest: Uint8Array = new Uint8Array(0);

@@ -1,0 +1,240 @@
+/** One manager's sessions in cookies: which cookies there are, what is in them, and whether it lives. */
+import { SessionError } from "../errors.ts";
+import type {
+  CookieChange,
+  Cookies,
+  Jar,
+  Opened,
+  Revocations,
+  Sealed,
+  SealedRecord,
+  SealRequest,
+  Soon,
+} from "../sealed.ts";
+import type { Ring, RingKey } from "./cookie-keys.ts";
+import {
+  decodeData,
+  decodeStamp,
+  encodeData,
+  encodeStamp,
+  type Parsed,
+  parse,
+  type Plain,
+  prefixOf,
+  Sealer,
+  textLength,
+} from "./cookie-seal.ts";
+
+/** RFC 6265bis section 5.7: a browser ignores a cookie whose name and value have more bytes together. */
+const cookieLimit = 4096;
+/** Servers and proxies limit all headers together. */
+export const mostChunks = 3;
+
+export class CookieJar implements Jar {
+  readonly revocations: Revocations | undefined;
+  readonly #ring: Ring;
+  readonly #name: string;
+  readonly #sealer: Sealer;
+  readonly #chunks: number;
+  readonly #clock: () => number;
+
+  constructor(
+    ring: Ring,
+    cookie: string,
+    manager: string,
+    chunks: number,
+    clock: () => number,
+    revocations: Revocations | undefined,
+  ) {
+    this.#ring = ring;
+    this.#name = cookie;
+    this.#sealer = new Sealer(ring, cookie, manager);
+    this.#chunks = chunks;
+    this.#clock = clock;
+    this.revocations = revocations;
+  }
+
+  open(value: string | undefined, cookies: Cookies): Soon<Opened | undefined> {
+    if (value === undefined) return undefined;
+    const parsed = parse(value);
+    if (parsed === undefined) return { reason: "malformed" };
+    const key = this.#key(parsed.keyId);
+    if (typeof key === "string") return { reason: key };
+    const text = this.#gather(parsed, cookies);
+    if (text === undefined) return { reason: "malformed" };
+    return soon(this.#sealer.open("data", key, parsed.count, text), (bytes) => {
+      if (bytes === undefined) return { reason: "malformed" };
+      if (bytes === false) return { reason: "not-authentic" };
+      const plain = decodeData(bytes);
+      if (plain === undefined) return { reason: "malformed" };
+      return soon(this.#stamped(plain.id, cookies), (idle) => this.#live(plain, idle));
+    });
+  }
+
+  #key(id: string): RingKey | "unknown-key" | "retired-key" {
+    const key = this.#ring.byId.get(id);
+    if (key === undefined) return this.#ring.byId.has(id) ? "retired-key" : "unknown-key";
+    return this.#clock() < key.until ? key : "retired-key";
+  }
+
+  /** The whole text, from one cookie or several; a missing or doubtful piece is none. */
+  #gather(parsed: Parsed, cookies: Cookies): string | undefined {
+    let { text } = parsed;
+    if (parsed.count > mostChunks) return undefined;
+    for (let i = 1; i < parsed.count; i++) {
+      const values = cookies(this.#piece(i));
+      if (values.length !== 1) return undefined;
+      text += values[0] ?? "";
+    }
+    return text.length > mostChunks * cookieLimit ? undefined : text;
+  }
+
+  /** The latest idle expiry among the stamps of this session; anything else there is ignored. */
+  #stamped(id: string, cookies: Cookies): Soon<number> {
+    let latest: Soon<number> = 0;
+    for (const value of cookies(this.#stampName).slice(0, 2)) {
+      const parsed = parse(value);
+      const key = parsed === undefined ? undefined : this.#key(parsed.keyId);
+      if (parsed?.count !== 1 || key === undefined || typeof key === "string") continue;
+      const opened = this.#sealer.open("idle", key, 1, parsed.text);
+      const before: Soon<number> = latest;
+      latest = soon(opened, (bytes) => {
+        const stamp = bytes === undefined || bytes === false ? undefined : decodeStamp(bytes);
+        const idle = stamp?.id === id ? stamp.idle : 0;
+        return soon(before, (other) => Math.max(other, idle));
+      });
+    }
+    return latest;
+  }
+
+  #live(plain: Plain, stamped: number): Opened {
+    const { id, created, issued, deadline, data } = plain;
+    const latest = Math.max(plain.idle ?? 0, stamped);
+    const idle = latest === 0 ? undefined : Math.min(latest, deadline);
+    const at = { created, issued, deadline, idle };
+    const now = this.#clock();
+    if (!isLive(at, now)) return { reason: "expired" };
+    return { record: recordOf(id, data, at, now) };
+  }
+
+  seal(request: SealRequest, cookies: Cookies): Soon<Sealed | undefined> {
+    const { id, data, from } = request;
+    const now = this.#clock();
+    if (from !== undefined && !isLive(from.at, now)) return undefined;
+    const { lifetime = (from?.at.deadline ?? now) - now } = request;
+    const deadline = now + lifetime;
+    const moved = request.idle === undefined ? 0 : now + request.idle;
+    const latest = Math.max(from?.at.idle ?? 0, moved);
+    const at = {
+      created: from?.at.created ?? now,
+      issued: from?.id === id ? from.at.issued : now,
+      deadline,
+      idle: latest === 0 ? undefined : Math.min(latest, deadline),
+    };
+    const { count, length } = this.#fit(data.length);
+    return soon(
+      this.#sealer.seal("data", count, encodeData({ id, ...at, data }, length)),
+      (text) => ({
+        record: recordOf(id, data, at, now),
+        cookies: [...this.#pieces(text, count), ...this.#stale(cookies, count, from?.id !== id)],
+      }),
+    );
+  }
+
+  /** How many cookies it takes, and how many characters of text: padded, as far as there is room. */
+  #fit(dataLength: number): { count: number; length: number } {
+    const { padded, least } = textLength(dataLength);
+    for (let count = 1; count <= this.#chunks; count++) {
+      const room = this.#room(count);
+      if (least <= room) return { count, length: Math.min(padded, room - (room % 4)) };
+    }
+    const one = this.#chunks === 1;
+    throw new SessionError(
+      "too-large",
+      `The session's ${dataLength} bytes take ${least} characters once sealed, and ${this.#room(this.#chunks)} fit into ` +
+        `its ${one ? "cookie" : `${this.#chunks} cookies`}: browsers keep ${cookieLimit} bytes of name (${this.#name.length}) and value. ` +
+        `Store less${one ? ", allow chunks" : ""}, or use a server-side engine`,
+    );
+  }
+
+  /** The characters of text that fit into this many cookies. */
+  #room(count: number): number {
+    return this.#first(count) + (count - 1) * (cookieLimit - this.#piece(1).length);
+  }
+
+  /** Those that fit into the first one. */
+  #first(count: number): number {
+    return cookieLimit - this.#name.length - prefixOf(this.#sealer.keyId, count).length;
+  }
+
+  *#pieces(text: string, count: number): Iterable<CookieChange> {
+    let at = this.#first(count);
+    yield { name: this.#name, value: prefixOf(this.#sealer.keyId, count) + text.slice(0, at) };
+    for (let i = 1; i < count; i++) {
+      const name = this.#piece(i);
+      const end = at + cookieLimit - name.length;
+      yield { name, value: text.slice(at, end) };
+      at = end;
+    }
+  }
+
+  /** Deletes pieces that a larger session left behind, and another session's stamp. */
+  *#stale(cookies: Cookies, count: number, stamp: boolean): Iterable<CookieChange> {
+    for (let i = count; i < mostChunks; i++) {
+      const name = this.#piece(i);
+      if (cookies(name).length > 0) yield { name, value: undefined };
+    }
+    if (stamp && cookies(this.#stampName).length > 0) {
+      yield { name: this.#stampName, value: undefined };
+    }
+  }
+
+  stamp(record: SealedRecord, idle: number): Soon<Sealed | undefined> {
+    const now = this.#clock();
+    const { deadline } = record.at;
+    if (!isLive(record.at, now)) return undefined;
+    const moved = Math.min(deadline, Math.max(record.at.idle ?? 0, now + idle));
+    const at = { ...record.at, idle: moved };
+    return soon(this.#sealer.seal("idle", 1, encodeStamp(record.id, moved)), (text) => ({
+      record: recordOf(record.id, record.content, at, now),
+      cookies: [{ name: this.#stampName, value: prefixOf(this.#sealer.keyId, 1) + text }],
+    }));
+  }
+
+  clear(cookies: Cookies): readonly CookieChange[] {
+    return [{ name: this.#name, value: undefined }, ...this.#stale(cookies, 1, true)];
+  }
+
+  #piece(index: number): string {
+    return `${this.#name}.${index}`;
+  }
+
+  get #stampName(): string {
+    return `${this.#name}.idle`;
+  }
+}
+
+function isLive(at: SealedRecord["at"], now: number): boolean {
+  return now < at.deadline && (at.idle === undefined || now < at.idle);
+}
+
+function recordOf(
+  id: string,
+  content: SealedRecord["content"],
+  at: SealedRecord["at"],
+  now: number,
+): SealedRecord {
+  return {
+    id,
+    content,
+    age: Math.max(0, now - at.created),
+    deadlineIn: at.deadline - now,
+    idleIn: at.idle === undefined ? undefined : at.idle - now,
+    at,
+  };
+}
+
+/** What comes of a value now, or of a promise later. */
+function soon<A, B>(value: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+  return value instanceof Promise ? value.then(then) : then(value);
+}

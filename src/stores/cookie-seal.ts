@@ -1,0 +1,219 @@
+/**
+ * One sealed value, and what it holds.
+ *
+ *     data   v1.<key id>.<text>  or, in several cookies,  v1.<key id>.<count>.<text, cut into pieces>
+ *     stamp  v1.<key id>.<text>
+ *
+ * `text` is base64url of nonce (24) || ciphertext || tag (16), a multiple of 48 bytes: the length says
+ * only which bucket of 64 characters the session fits. Plaintexts, numbers big-endian, zeros up to the
+ * bucket's end:
+ *
+ *     data   length of the data (2) id (18) created (6) issued (6) deadline (6) idle (6; 0: none) data
+ *     stamp  id (18) idle (6)
+ *
+ * The additional data bind everything else: library and format, purpose, cookie name, manager name,
+ * key id, count of cookies.
+ */
+import { type Ring, type RingKey } from "./cookie-keys.ts";
+import { fromText, toText } from "./cookie-text.ts";
+import { nonceLength, tagLength } from "./cookie-xaes.ts";
+
+/** The format that this version writes, the only one it reads. */
+const format = "v1";
+/** Sealed lengths are multiples of this many bytes, which are 64 characters, as far as there is room. */
+const bucket = 48;
+const bucketText = 64;
+const overhead = nonceLength + tagLength;
+const headLength = 44;
+const stampLength = 24;
+const idLength = 18;
+
+/** What a seal is for. */
+export type Kind = "data" | "idle";
+
+/** The plaintext of a data cookie. */
+export interface Plain {
+  readonly id: string;
+  readonly created: number;
+  readonly issued: number;
+  readonly deadline: number;
+  readonly idle: number | undefined;
+  readonly data: Uint8Array;
+}
+
+/** A value taken apart, before anything in it is trusted. */
+export interface Parsed {
+  readonly keyId: string;
+  readonly count: number;
+  readonly text: string;
+}
+
+const shape = /^v1\.([A-Za-z0-9_-]{1,32})\.(?:([2-9])\.)?([A-Za-z0-9_-]+)$/;
+
+/** Undefined for a value of another form. */
+export function parse(value: string): Parsed | undefined {
+  const parts = shape.exec(value);
+  if (parts === null) return undefined;
+  const [, keyId = "", count = "1", text = ""] = parts;
+  return { keyId, count: Number(count), text };
+}
+
+/** What stands before the text. */
+export function prefixOf(keyId: string, count: number): string {
+  return count === 1 ? `${format}.${keyId}.` : `${format}.${keyId}.${count}.`;
+}
+
+/** The characters of the text for this many bytes of data: with padding, and at least. */
+export function textLength(dataLength: number): { padded: number; least: number } {
+  const bytes = headLength + dataLength + overhead;
+  return { padded: Math.ceil(bytes / bucket) * bucketText, least: Math.ceil(bytes / 3) * 4 };
+}
+
+// A call for 24 random bytes costs ten times what slicing them off a block costs.
+const pool = new Uint8Array(nonceLength * 64);
+let poolAt = pool.length;
+
+function nonce(): Uint8Array {
+  if (poolAt === pool.length) {
+    crypto.getRandomValues(pool);
+    poolAt = 0;
+  }
+  poolAt += nonceLength;
+  return pool.slice(poolAt - nonceLength, poolAt);
+}
+
+/** Seals and opens for one cookie of one manager. */
+export class Sealer {
+  readonly #ring: Ring;
+  readonly #binding: string;
+  readonly #additional = new Map<string, Uint8Array>();
+
+  constructor(ring: Ring, cookie: string, manager: string) {
+    this.#ring = ring;
+    // Names are RFC 9110 tokens, so that a NUL separates without doubt.
+    this.#binding = `${cookie}\0${manager}`;
+  }
+
+  get keyId(): string {
+    return this.#ring.first.id;
+  }
+
+  /** The text of these plaintext bytes, under the first key. */
+  seal(kind: Kind, count: number, plain: Uint8Array): string | Promise<string> {
+    const { first } = this.#ring;
+    const fresh = nonce();
+    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count), nonceLength);
+    return sealed instanceof Uint8Array
+      ? textOf(fresh, sealed)
+      : sealed.then((bytes) => textOf(fresh, bytes));
+  }
+
+  /** The plaintext; `false` when it is not authentic, undefined when the text is not of our form. */
+  open(
+    kind: Kind,
+    key: RingKey,
+    count: number,
+    text: string,
+  ): Uint8Array | false | undefined | Promise<Uint8Array | false> {
+    const bytes = fromText(text);
+    if (bytes === undefined || bytes.length < overhead) return undefined;
+    const opened = key.cipher.open(
+      bytes.subarray(0, nonceLength),
+      bytes.subarray(nonceLength),
+      this.#bind(kind, key.id, count),
+    );
+    if (opened === undefined || opened instanceof Uint8Array) return opened ?? false;
+    return opened.then((plain) => plain ?? false);
+  }
+
+  #bind(kind: Kind, keyId: string, count: number): Uint8Array {
+    const name = `${kind}\0${keyId}\0${count}`;
+    const known = this.#additional.get(name);
+    if (known !== undefined) return known;
+    const bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
+    this.#additional.set(name, bytes);
+    return bytes;
+  }
+}
+
+/** `sealed` has room in front. */
+function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
+  sealed.set(fresh);
+  return toText(sealed);
+}
+
+/** The plaintext of a data cookie whose text has `length` characters. */
+export function encodeData(plain: Plain, length: number): Uint8Array {
+  const { data } = plain;
+  const bytes = new Uint8Array((length / 4) * 3 - overhead);
+  bytes[0] = data.length >> 8;
+  bytes[1] = data.length;
+  writeId(bytes, 2, plain.id);
+  writeTime(bytes, 20, plain.created);
+  writeTime(bytes, 26, plain.issued);
+  writeTime(bytes, 32, plain.deadline);
+  writeTime(bytes, 38, plain.idle ?? 0);
+  bytes.set(data, headLength);
+  return bytes;
+}
+
+/** Undefined for bytes that `encodeData` did not write, although they are authentic. */
+export function decodeData(bytes: Uint8Array): Plain | undefined {
+  if (bytes.length < headLength) return undefined;
+  const end = headLength + (((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0));
+  if (end > bytes.length) return undefined;
+  const idle = readTime(bytes, 38);
+  return {
+    id: readId(bytes, 2),
+    created: readTime(bytes, 20),
+    issued: readTime(bytes, 26),
+    deadline: readTime(bytes, 32),
+    idle: idle === 0 ? undefined : idle,
+    data: bytes.subarray(headLength, end),
+  };
+}
+
+/** The plaintext of a stamp. */
+export function encodeStamp(id: string, idle: number): Uint8Array {
+  const bytes = new Uint8Array(2 * bucket - overhead);
+  writeId(bytes, 0, id);
+  writeTime(bytes, idLength, idle);
+  return bytes;
+}
+
+/** Undefined for bytes that `encodeStamp` did not write. */
+export function decodeStamp(bytes: Uint8Array): { id: string; idle: number } | undefined {
+  if (bytes.length < stampLength) return undefined;
+  return { id: readId(bytes, 0), idle: readTime(bytes, idLength) };
+}
+
+/** 6 bytes: the year 10889 is the last. */
+const lastTime = 2 ** 48 - 1;
+
+function writeTime(bytes: Uint8Array, at: number, time: number): void {
+  const whole = Math.min(Math.max(0, Math.ceil(time)), lastTime);
+  const high = Math.floor(whole / 2 ** 32);
+  bytes[at] = high >> 8;
+  bytes[at + 1] = high;
+  // Bit operations take the low 32 bits.
+  bytes[at + 2] = whole >>> 24;
+  bytes[at + 3] = whole >>> 16;
+  bytes[at + 4] = whole >>> 8;
+  bytes[at + 5] = whole;
+}
+
+function readTime(bytes: Uint8Array, at: number): number {
+  let time = 0;
+  for (let i = at; i < at + 6; i++) time = time * 256 + (bytes[i] ?? 0);
+  return time;
+}
+
+function writeId(bytes: Uint8Array, at: number, id: string): void {
+  const raw = fromText(id);
+  if (raw?.length === idLength) bytes.set(raw, at);
+  else throw new TypeError("An id has 24 characters of base64url");
+}
+
+function readId(bytes: Uint8Array, at: number): string {
+  return toText(bytes.subarray(at, at + idLength));
+}
