@@ -15,9 +15,10 @@ const what: Readonly<Record<string, string>> = {
   adapter: "web adapter",
   memory: "MemoryStore",
   "durable-object": "DurableObjectStore",
+  cookie: "CookieStore",
 };
 const full = process.env["SCS_FULL"] === "1";
-const suites = full ? ["adapter", ...engines] : ["adapter", "durable-object"];
+const suites = ["adapter", "durable-object", "cookie", ...(full ? ["memory"] : [])];
 if (!full) console.log("The engine suite on MemoryStore in workerd runs with SCS_FULL=1");
 
 interface Stored {
