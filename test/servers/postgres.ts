@@ -21,7 +21,7 @@ export async function startPostgres(options: Common = {}): Promise<Server> {
     ready: /database system is ready to accept connections/,
     prepare: async ({ folder, run }) => {
       const args = ["-D", `${folder}/data`, "-U", "postgres", "-E", "UTF8"];
-      args.push("--auth=trust", "--no-sync", "--no-instructions", "--locale=C");
+      args.push("--auth=trust", "--no-sync", "--locale=C");
       await run(initdb, args);
     },
     args: (port, folder) => [
