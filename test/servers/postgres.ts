@@ -23,7 +23,7 @@ export async function startPostgres(options: Common = {}): Promise<Server> {
       const { folder, run } = place;
       writeTls(place, options.tls);
       const args = ["-D", `${folder}/data`, "-U", "postgres", "-E", "UTF8"];
-      args.push("--auth=trust", "--no-sync", "--no-instructions", "--locale=C");
+      args.push("--auth=trust", "--no-sync", "--locale=C");
       await run(initdb, args);
     },
     args: (port, folder) => [
