@@ -187,6 +187,30 @@ export function sqlTests(server: SqlServer): void {
       store.close();
     });
 
+    it("ids, digests and data of every byte value are told apart", async () => {
+      const store = server.make();
+      const name = named();
+      const made = Array.from({ length: 256 }, (_, byte) => ({
+        key: `${name}:${Buffer.alloc(18, byte).toString("base64url")}`,
+        digest: new Uint8Array(32).fill(byte),
+        data: Uint8Array.of(byte, 255 - byte, byte),
+      }));
+      for (const { key, ...rest } of made) {
+        assert.equal(await store.create(key, { ...record(), ...rest }), true);
+      }
+      for (const [byte, { key, digest, data }] of made.entries()) {
+        const found = await store.load(key);
+        assert.equal(found?.key, key);
+        assert.deepEqual(found.digest, digest);
+        assert.deepEqual(found.data, data);
+        const other = made[(byte + 1) % 256]?.digest ?? digest;
+        const wrong = await store.update(key, { version: 1, digest: other, data });
+        assert.equal(wrong.done, false);
+        assert.deepEqual(await store.update(key, { version: 1, digest, data }), { done: true });
+      }
+      store.close();
+    });
+
     it("1 MiB of data, created, updated and returned with a conflict", async () => {
       const store = server.make();
       const key = named();
