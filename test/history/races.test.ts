@@ -81,7 +81,7 @@ for (const [engine, url] of Object.entries(urls)) {
     after(() => fleet?.stop());
 
     it("G1-G4, G6: nothing lost, nothing revived, one good token", async (t) => {
-      const run = { seed, clients: full ? 6 : 4, rounds: full ? 18 : 12 };
+      const run = { seed, clients: full ? 6 : 3, rounds: full ? 18 : 8 };
       const histories = await drive(fleet, run);
       const violations = histories.flatMap((history) => check(history));
       assert.equal(violations.length, 0, `${replay}\n${describeViolations(violations)}`);
@@ -96,7 +96,7 @@ for (const [engine, url] of Object.entries(urls)) {
     });
 
     it("G6: clients that go away in the middle get nothing of another's, and lose nothing", async (t) => {
-      const run = { seed: seed + 100, clients: full ? 6 : 4, rounds: full ? 12 : 6, aborts: 0.4 };
+      const run = { seed: seed + 100, clients: full ? 6 : 3, rounds: full ? 12 : 6, aborts: 0.4 };
       const histories = await drive(fleet, run);
       const violations = histories.flatMap((history) => check(history, { aborts: true }));
       assert.equal(violations.length, 0, `${replay}\n${describeViolations(violations)}`);
@@ -110,7 +110,7 @@ for (const [engine, url] of Object.entries(urls)) {
       const { history, counts, seconds, slowest } = await sustain(fleet, {
         seed,
         connections: 4,
-        milliseconds: full ? 3000 : 1200,
+        milliseconds: full ? 3000 : 800,
         least: 150,
       });
       const failed = history.filter(({ status }) => status !== 200);

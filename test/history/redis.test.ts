@@ -113,7 +113,7 @@ describe("Redis with `appendfsync always`", () => {
   it("connections cut in the middle of replies: nothing is lost, nothing is done twice", async (t) => {
     const random = randomFrom(seed);
     const histories = await racing(fleets, async () => {
-      for (let cuts = 0; cuts < (full ? 40 : 12); cuts++) {
+      for (let cuts = 0; cuts < (full ? 40 : 8); cuts++) {
         const direction = random() < 0.7 ? "replies" : "requests";
         proxy.cutAfterBytes(Math.floor(random() * 400), direction);
         await until("a connection is cut", async () => proxy.cuts > cuts);

@@ -113,6 +113,23 @@ describe("Redis at its limits", () => {
     }
   });
 
+  it("a session takes what the page says, and no more", async (t) => {
+    const { client } = clients.get("redis") ?? assert.fail();
+    const store = new RedisStore(client);
+    const digest = new Uint8Array(32);
+    const sizes: string[] = [];
+    for (const size of [100, 200, 1024, 4096, 65_536]) {
+      const key = `__Host-Http-session:${"x".repeat(24)}`;
+      await store.destroy(key);
+      await store.create(key, { digest, data: new Uint8Array(size), lifetime: 1e8, idle: 1e6 });
+      const used = Number(await command(server.port, "MEMORY", "USAGE", `scs:${key}`));
+      // The header and the key are 105 bytes; the rest is the server's, which rounds up.
+      assert.ok(used > size + 105 && used < size * 1.25 + 300, `${used} for ${size} bytes`);
+      sizes.push(`${size}: ${used}`);
+    }
+    t.diagnostic(`MEMORY USAGE by bytes of data: ${sizes.join(", ")}`);
+  });
+
   it("evicting: sessions end early and in silence, and none comes back", async () => {
     const { client } = clients.get("redis") ?? assert.fail();
     const sessions = managerOn(client, "evicted:");
