@@ -42,7 +42,6 @@ describe("commits that share a write", () => {
     login.take("code");
     login.renewToken();
     writer.set("k1", 1);
-    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     store.before.update = async () => {
       // The first write is under way: the next, with login and writer, meets the other process.
       store.before.update = async () => {
@@ -50,6 +49,7 @@ describe("commits that share a write", () => {
         await other.commit();
       };
     };
+    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     assert.deepEqual(await Promise.all(commits), ["done", "conflict", "done"]);
     const after = await there();
     assert.equal(after.token, token);
@@ -63,13 +63,13 @@ describe("commits that share a write", () => {
     busy.update("n", (n) => (n ?? 0) + 1);
     login.renewToken();
     writer.set("k1", 1);
-    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     store.before.update = async () => {
       store.before.update = async () => {
         other.destroy();
         await other.commit();
       };
     };
+    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     assert.deepEqual(await Promise.all(commits), ["done", "gone", "gone"]);
   });
 
@@ -91,13 +91,13 @@ describe("commits that share a write", () => {
     busy.set("k2", 2);
     login.renewToken();
     writer.set("k1", 1);
-    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     store.before.update = async () => {
       store.before.update = async () => {
         // The reply to the shared write is lost once; then its id is found in the record.
         store.faults.update = ["lose"];
       };
     };
+    const commits = [busy, login, writer].map((session) => outcome(session.commit()));
     assert.deepEqual(await Promise.all(commits), ["done", "done", "renewed"]);
     assert.equal((await there()).has("k1"), false);
   });
