@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tested } from "../support/tested.ts";
+import { known } from "./known.ts";
 import { startWorker } from "./workerd/miniflare.ts";
 import type { Result } from "./workerd/runner.ts";
 
@@ -62,7 +63,9 @@ for (const [suite, results] of reports) {
   describe(title, () => {
     it("the suite ran", () => assert.ok(results.length >= (suite === "adapter" ? 20 : 80)));
     for (const { name, error } of results) {
-      it(name, () => assert.equal(error, undefined));
+      if (known.some((one) => one.runtime === "workerd" && name.endsWith(one.test))) {
+        it(`${name}: a known limit`, () => assert.ok(error, "passes now, take it from known.ts"));
+      } else it(name, () => assert.equal(error, undefined));
     }
   });
 }

@@ -102,7 +102,7 @@ async function start(origin: string, { sessions, handle }: AdapterSetup): Promis
       answer = new Response([204, 304].includes(status) ? null : content, { status, headers });
     };
     const path = new URL(request.url).pathname.replace(/^\/site\/\d+/, "");
-    await handle({ request, path, respond });
+    await handle({ request, path, text: () => request.text(), respond });
     return answer as unknown as Response;
   };
   const handler = sessions.reduceRight((inner, one) => sessionHandler(one, inner), innermost);
