@@ -4,7 +4,7 @@
 // Each column has a worker process. In every round each worker has one turn, while the others wait,
 // and in its turn each case runs next to its floor: so all are measured at the same time, and what
 // the machine does meanwhile falls on all alike. `--quick`: fewer rounds and cases. `--columns text`:
-// only those whose name contains one of these, separated by commas.
+// only those whose name contains one of these, separated by commas. `--rounds number`.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -17,10 +17,11 @@ import { type Cost, print } from "./tables.ts";
 import { casesOf, type Order, type Report } from "./worker.ts";
 
 const quick = process.argv.includes("--quick");
-const rounds = quick ? 6 : 30;
+const given = process.argv.indexOf("--rounds");
+const rounds = given === -1 ? (quick ? 6 : 30) : Number(process.argv[given + 1]);
 /** CPU time of one side of one case in one round, and before it counts, in us. */
 const batch = quick ? 8000 : 25_000;
-const warmUp = quick ? 60_000 : 400_000;
+const warmUp = quick ? 120_000 : 400_000;
 const only = process.argv.indexOf("--columns");
 const wanted = only === -1 ? [""] : (process.argv[only + 1] ?? "").split(",");
 
@@ -127,9 +128,15 @@ try {
     else if (!served) console.log(`not measured: ${column.id}: no ${column.engine} server`);
     else {
       const worker = start(column, env);
-      workers.push(worker);
-      const open = await tell(worker, { do: "open", batch, warmUp, quick });
-      worker.roundTrips = open.roundTrips ?? {};
+      try {
+        const opened = await tell(worker, { do: "open", batch, warmUp, quick });
+        worker.roundTrips = opened.roundTrips ?? {};
+        workers.push(worker);
+      } catch (error) {
+        worker.process.kill();
+        process.exitCode = 1;
+        console.log(`not measured: ${column.id}: ${String(error)}`);
+      }
     }
   }
   const order = workers.slice();

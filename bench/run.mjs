@@ -62,9 +62,15 @@ const parts = {
   requests: ["requests.ts", ...rest],
   memory: ["micro/memory.ts", ...(quick ? ["300000"] : [])],
   codec: ["micro/codec.ts"],
+  core: ["micro/core.ts"],
+  size: ["size.ts"],
+  scale: ["scale.ts"],
 };
 const only = process.argv.indexOf("--only");
-const wanted = only === -1 ? Object.keys(parts) : [process.argv[only + 1]];
+// `--quick` leaves out what takes its time whatever one does: ten minutes of filling a database.
+const quickly = ["requests", "core", "size"];
+const all = quick ? quickly : Object.keys(parts);
+const wanted = only === -1 ? all : [process.argv[only + 1]];
 for (const part of wanted) {
   if (!Object.hasOwn(parts, part)) {
     console.error(`bench: --only takes one of ${Object.keys(parts).join(", ")}`);
@@ -76,4 +82,5 @@ for (const part of wanted) {
     shell: windows,
   });
 }
+if (wanted.includes("requests")) run(executable, [join(here, "charts.ts")], { shell: windows });
 console.log("\nbench: results are in bench/results/latest.json");

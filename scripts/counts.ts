@@ -1,5 +1,5 @@
 // A reporter for `node --test`: one line of JSON per top-level suite or test, with the test file and
-// how many tests in it passed and failed. scripts/tested.ts reads them.
+// how many tests in it passed and failed; last, the totals. scripts/tested.ts reads them.
 import { relative } from "node:path";
 import type { TestEvent } from "node:test/reporters";
 import { root } from "./project.ts";
@@ -10,6 +10,15 @@ export interface Count {
   readonly title: string;
   passed: number;
   failed: number;
+}
+
+/** What became of all tests of a run. */
+export interface Total {
+  readonly passed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly skipped: number;
+  readonly todo: number;
 }
 
 type Title = Omit<Count, "file">;
@@ -24,9 +33,12 @@ export default async function* counts(source: AsyncIterable<TestEvent>): AsyncGe
   for await (const event of source) {
     // Files run side by side and are reported one after the other, each with its summary behind it.
     // The file of the other events is where `it` was called, which may be a helper.
-    if (event.type === "test:summary" && event.data.file !== undefined) {
-      yield lines(relative(root, event.data.file).replaceAll("\\", "/"));
+    if (event.type === "test:summary") {
+      const { file, counts: total } = event.data;
+      // A file that died has no summary, and its titles are of no file.
+      yield lines(file === undefined ? "" : relative(root, file).replaceAll("\\", "/"));
       titles = [];
+      if (file === undefined) yield `${JSON.stringify({ total })}\n`;
     }
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const { name, nesting, details } = event.data;
@@ -36,6 +48,4 @@ export default async function* counts(source: AsyncIterable<TestEvent>): AsyncGe
     titles.push({ title: name, ...open });
     open = { passed: 0, failed: 0 };
   }
-  // A file that died has no summary.
-  yield lines("");
 }

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "../test/support/tested.ts";
-import type { Count } from "./counts.ts";
+import type { Count, Total } from "./counts.ts";
 import { root } from "./project.ts";
 
 /** One run's rows and counts. */
@@ -19,9 +19,20 @@ const areas: Readonly<Record<Row["area"], string>> = {
   browser: "Browsers",
 };
 
-/** Reads the two files of lines that a run leaves behind; one that is not there is empty. */
-export function readRun(rows: string, counts: string): Run {
-  return { rows: lines(rows) as Row[], counts: lines(counts) as Count[] };
+/**
+ * Reads the two files of lines that a run leaves behind; one that is not there is empty. Without a
+ * total, the run did not come to its end.
+ */
+export function readRun(
+  rows: string,
+  counts: string,
+): Run & { readonly total?: Total | undefined } {
+  const counted = lines(counts) as (Count | { readonly total: Total })[];
+  return {
+    rows: lines(rows) as Row[],
+    counts: counted.filter((line): line is Count => "title" in line),
+    total: counted.map((line) => ("total" in line ? line.total : undefined)).at(-1),
+  };
 }
 
 function lines(path: string): unknown[] {

@@ -89,6 +89,12 @@ export class Batch {
   readonly #id: string;
   #members: readonly Waiting[] = [];
   readonly #commitId: Uint8Array = newCommitId();
+  /**
+   * Members that cannot be applied behind another's change, which is not stored yet: they have lost
+   * only once it is. When it fails in turn (the session has ended, a `take` lost against another
+   * process), they are tried again without it.
+   */
+  #overtaken: { readonly member: Waiting; readonly error: unknown }[] = [];
   /** A send was lost, so the record may hold this batch's changes already. */
   #unsure = false;
 
@@ -119,7 +125,10 @@ export class Batch {
       let base = first?.base ?? newestBase(queue.newest, members);
       for (let failures = 0; ; attempts++) {
         const next = started?.next ?? (await this.#apply(base));
-        if (next === undefined) return attempts > 1;
+        if (next === undefined) {
+          for (const { member, error } of this.#overtaken) member.reject(error);
+          return attempts > 1;
+        }
         const sent = await (started?.sent ?? this.#send(base, next));
         started = undefined;
         if (sent.done === true) {
@@ -144,6 +153,7 @@ export class Batch {
       }
     } catch (error) {
       for (const member of this.#members) member.reject(error);
+      for (const { member } of this.#overtaken) member.reject(error);
       return attempts > 1;
     }
   }
@@ -154,7 +164,10 @@ export class Batch {
     const kept: Waiting[] = [];
     let current = base;
     let result: Applied | undefined;
-    for (const member of this.#members) {
+    // What may be stored already must stay what it is: nobody joins it.
+    const tried = this.#unsure ? [] : this.#overtaken.map(({ member }) => member);
+    if (!this.#unsure) this.#overtaken = [];
+    for (const member of [...this.#members, ...tried]) {
       try {
         if (performance.now() > member.until) throw this.#late();
         if (!sameDigest(member.job.base.digest, current.digest)) throw renewed();
@@ -170,7 +183,8 @@ export class Batch {
         };
         kept.push(member);
       } catch (error) {
-        member.reject(error);
+        if (kept.length === 0) member.reject(error);
+        else this.#overtaken.push({ member, error });
       }
     }
     this.#members = kept;
@@ -257,6 +271,7 @@ export class Batch {
       });
     }
     for (const member of this.#members) member.resolve(base);
+    for (const { member, error } of this.#overtaken) member.reject(error);
   }
 
   #late(): SessionError {

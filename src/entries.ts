@@ -25,9 +25,30 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** From this many bytes on `set` beats a loop. */
 const longCopy = 48;
 
+type SizeOf = (keyLength: number, valueLength: number) => number;
+
+/** Writes one entry; gives the position behind it. */
+export type WriteEntry = (position: number, key: string, value: Uint8Array) => number;
+
+/** At most how many bytes an entry takes: UTF-8 has up to three for each unit of UTF-16. */
+export function entryBound(key: string, value: Uint8Array): number {
+  return key.length * 3 + value.length + 10;
+}
+
 /** Where the entries lie: start and end of the key, start and end of the value, of each in turn. */
 export type Places = readonly number[];
 const fields = 4;
+
+/** A newer value of one key; undefined where it has been deleted. */
+interface Change {
+  readonly key: string;
+  value: Uint8Array | undefined;
+  /** Where the record has the key, or -1. */
+  readonly place: number;
+}
+
+/** From this many changes on they are found by an index. */
+const mostScanned = 16;
 
 /** Entries in the bytes of a record, with changes on top. */
 export class Entries implements MutableEntries {
@@ -35,8 +56,8 @@ export class Entries implements MutableEntries {
   /** Where the first entry starts; each of the others starts where the one before ends. */
   #start: number;
   #places: Places;
-  /** Newer values; undefined for what has been deleted. */
-  #changes: Map<string, Uint8Array | undefined> | undefined;
+  #changes: Change[] | undefined;
+  #index: Map<string, Change> | undefined;
   #size: number;
 
   /** `places` must lie within `bytes`, which must not change any more; keys must differ. */
@@ -54,41 +75,62 @@ export class Entries implements MutableEntries {
   /** Entries of their own, to be changed. */
   copy(): Entries {
     const copy = new Entries(this.#bytes, this.#start, this.#places);
-    if (this.#changes !== undefined) copy.#changes = new Map(this.#changes);
+    copy.#changes = this.#changes?.map((change) => ({ ...change }));
     copy.#size = this.#size;
     return copy;
   }
 
   get(key: string): Uint8Array | undefined {
-    const changes = this.#changes;
-    if (changes !== undefined) {
-      const changed = changes.get(key);
-      if (changed !== undefined || changes.has(key)) return changed;
-    }
+    const change = this.#changed(key);
+    if (change !== undefined) return change.value;
     const at = this.#find(key);
     return at < 0 ? undefined : this.#value(at);
   }
 
   has(key: string): boolean {
-    const changes = this.#changes;
-    if (changes !== undefined && changes.has(key)) return changes.get(key) !== undefined;
-    return this.#find(key) >= 0;
+    const change = this.#changed(key);
+    return change === undefined ? this.#find(key) >= 0 : change.value !== undefined;
   }
 
   set(key: string, value: Uint8Array): void {
-    if (!this.has(key)) this.#size++;
-    (this.#changes ??= new Map()).set(key, value);
+    this.#put(key, value);
   }
 
   delete(key: string): void {
-    if (!this.has(key)) return;
-    this.#size--;
-    (this.#changes ??= new Map()).set(key, undefined);
+    if (this.has(key)) this.#put(key, undefined);
+  }
+
+  #put(key: string, value: Uint8Array | undefined): void {
+    let change = this.#changed(key);
+    if (change === undefined) {
+      change = { key, value, place: this.#find(key) };
+      if (change.place < 0) this.#size++;
+      if (value === undefined) this.#size--;
+      if (this.#changes === undefined) this.#changes = [change];
+      else this.#changes.push(change);
+      this.#index?.set(key, change);
+      return;
+    }
+    if (change.value === undefined) this.#size++;
+    if (value === undefined) this.#size--;
+    change.value = value;
+  }
+
+  #changed(key: string): Change | undefined {
+    const changes = this.#changes;
+    if (changes === undefined) return undefined;
+    if (changes.length > mostScanned) {
+      this.#index ??= new Map(changes.map((change) => [change.key, change]));
+      return this.#index.get(key);
+    }
+    for (const change of changes) if (change.key === key) return change;
+    return undefined;
   }
 
   clear(): void {
     this.#places = [];
     this.#changes = undefined;
+    this.#index = undefined;
     this.#size = 0;
   }
 
@@ -97,74 +139,69 @@ export class Entries implements MutableEntries {
   }
 
   *[Symbol.iterator](): Generator<[key: string, value: Uint8Array]> {
-    const changes = this.#changes;
-    const met = new Set<string>();
     for (let at = 0; at < this.#places.length; at += fields) {
       const key = this.#key(at);
-      met.add(key);
-      if (changes === undefined || !changes.has(key)) yield [key, this.#value(at)];
-      else {
-        const value = changes.get(key);
-        if (value !== undefined) yield [key, value];
+      const change = this.#changed(key);
+      if (change === undefined) yield [key, this.#value(at)];
+      else if (change.value !== undefined) yield [key, change.value];
+    }
+    for (const { key, value, place } of this.#changes ?? []) {
+      if (value !== undefined && place < 0) yield [key, value];
+    }
+  }
+
+  /** At most how many bytes `encode` writes. */
+  get bound(): number {
+    const { length } = this.#places;
+    let bound = length === 0 ? 0 : (this.#places[length - 1] as number) - this.#start;
+    for (const { key, value } of this.#changes ?? []) {
+      if (value !== undefined) bound += entryBound(key, value);
+    }
+    return bound;
+  }
+
+  /** Copies what has not changed as it lies, and lets `write` write the rest. */
+  encode(target: Uint8Array, position: number, write: WriteEntry): number {
+    const places = this.#places;
+    const changes = this.#changes;
+    let at = position;
+    let from = this.#start;
+    let to = from;
+    for (let place = 0; place < places.length; place += fields) {
+      if (changes !== undefined && isAmong(changes, place)) {
+        at = this.#copy(target, at, from, to);
+        from = places[place + 3] as number;
       }
+      to = places[place + 3] as number;
     }
-    if (changes === undefined) return;
-    for (const [key, value] of changes) {
-      if (value !== undefined && !met.has(key)) yield [key, value];
+    at = this.#copy(target, at, from, to);
+    for (const { key, value } of changes ?? []) {
+      if (value !== undefined) at = write(at, key, value);
     }
+    return at;
   }
 
-  /** The bytes that lie unchanged in the record, entry after entry, and the entries on top of them. */
-  parts(): { readonly kept: readonly number[]; readonly changed: readonly [string, Uint8Array][] } {
-    const { length } = this.#places;
-    const end = length === 0 ? this.#start : (this.#places[length - 1] as number);
-    const changed: [string, Uint8Array][] = [];
-    if (this.#changes === undefined) return { kept: [this.#start, end], changed };
-    const dropped: number[] = [];
-    for (const [key, value] of this.#changes) {
-      if (value !== undefined) changed.push([key, value]);
-      const at = this.#find(key);
-      if (at >= 0) dropped.push(at);
-    }
-    if (dropped.length > 1) dropped.sort((a, b) => a - b);
-    const kept = [this.#start];
-    for (const at of dropped) {
-      kept.push(at === 0 ? this.#start : (this.#places[at - 1] as number));
-      kept.push(this.#places[at + 3] as number);
-    }
-    kept.push(end);
-    return { kept, changed };
-  }
-
-  /** How many bytes `parts` has, without the changed ones; an upper bound. */
-  get keptLength(): number {
-    const { length } = this.#places;
-    return length === 0 ? 0 : (this.#places[length - 1] as number) - this.#start;
-  }
-
-  /** Copies a part of the record. */
-  copyInto(target: Uint8Array, position: number, from: number, to: number): number {
+  #copy(target: Uint8Array, position: number, from: number, to: number): number {
     if (to - from >= longCopy) target.set(this.#bytes.subarray(from, to), position);
     else for (let i = from; i < to; i++) target[position + i - from] = this.#bytes[i] as number;
     return position + to - from;
   }
 
-  /** The sum of what `sizeOf` gives for each value and the length of its key. */
-  measure(sizeOf: (keyLength: number, valueLength: number) => number): number {
+  /** The sum of what `sizeOf` gives for the lengths of each key and value. */
+  measure(sizeOf: SizeOf): number {
     let sum = 0;
-    const places = this.#places;
-    for (let at = 0; at < places.length; at += fields) {
-      sum += sizeOf(this.#length(at), (places[at + 3] as number) - (places[at + 2] as number));
-    }
+    for (let at = 0; at < this.#places.length; at += fields) sum += this.#sizeAt(at, sizeOf);
     if (this.#changes === undefined) return sum;
-    for (const [key, value] of this.#changes) {
-      const at = this.#find(key);
-      if (at >= 0) {
-        sum -= sizeOf(this.#length(at), (places[at + 3] as number) - (places[at + 2] as number));
-      }
+    for (const { key, value, place } of this.#changes) {
+      if (place >= 0) sum -= this.#sizeAt(place, sizeOf);
       if (value !== undefined) sum += sizeOf(key.length, value.length);
     }
     return sum;
+  }
+
+  #sizeAt(at: number, sizeOf: SizeOf): number {
+    const places = this.#places;
+    return sizeOf(this.#length(at), (places[at + 3] as number) - (places[at + 2] as number));
   }
 
   /** The place of a key, or -1. */
@@ -218,6 +255,11 @@ export class Entries implements MutableEntries {
   #value(at: number): Uint8Array {
     return this.#bytes.subarray(this.#places[at + 2], this.#places[at + 3]);
   }
+}
+
+function isAmong(changes: readonly Change[], place: number): boolean {
+  for (const change of changes) if (change.place === place) return true;
+  return false;
 }
 
 /** Entries of their own, to be changed, with what `entries` hold. */

@@ -17,6 +17,20 @@ export type {
   Size,
   Transport,
 } from "./options.ts";
+export type {
+  CookieChange,
+  Cookies,
+  Jar,
+  Opened,
+  RejectedReason,
+  Revocations,
+  Sealed,
+  SealedRecord,
+  SealedStore,
+  SealedTimes,
+  SealRequest,
+  Soon,
+} from "./sealed.ts";
 export type { Key, Session, TokenSession, Value } from "./session.ts";
 export type {
   Abilities,

@@ -66,7 +66,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #entries: ReadonlyEntries;
   #own: MutableEntries | undefined;
   #size = -1;
-  readonly #decoded = new Map<string, unknown>();
+  #decoded: Map<string, unknown> | undefined;
 
   #operations: Operation[] = [];
   #destroy = false;
@@ -83,7 +83,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#host = host;
     this.#origin = origin;
     this.#superseded = superseded;
-    this.#loadedAt = host.now();
+    this.#loadedAt = origin?.times.readAt ?? host.now();
     this.#entries = origin?.state.entries ?? emptyState.entries;
   }
 
@@ -92,12 +92,12 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   }
 
   #read(key: string): unknown {
-    const known = this.#decoded.get(key);
+    const known = this.#decoded?.get(key);
     if (known !== undefined) return known;
     const bytes = this.#entries.get(key);
     if (bytes === undefined) return undefined;
     const { value, shareable } = this.#decode(key, bytes);
-    if (shareable) this.#decoded.set(key, value);
+    if (shareable) (this.#decoded ??= new Map<string, unknown>()).set(key, value);
     return value;
   }
 
@@ -302,11 +302,11 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     }
     if (operation.kind === "clear") {
       this.#size = 0;
-      this.#decoded.clear();
+      this.#decoded = undefined;
     } else {
       if (bytes === undefined) this.#size = -1;
       else this.#resize(operation.key, bytes);
-      this.#decoded.delete(operation.key);
+      this.#decoded?.delete(operation.key);
     }
     this.#operations.push(operation);
     // The function of an update has run already, and must not run again here.
@@ -340,7 +340,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#entries = entries;
     this.#own = undefined;
     this.#size = -1;
-    this.#decoded.clear();
+    this.#decoded = undefined;
   }
 
   // What follows is for the manager.

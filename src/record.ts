@@ -12,8 +12,9 @@
  * whoever can write to the store can write sessions, unless a sealer is configured.
  */
 import { checksum } from "./checksum.ts";
-import { Entries, type ReadonlyEntries } from "./entries.ts";
+import { Entries, entryBound, type ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
+import { Reader } from "./reader.ts";
 
 /** What a session holds, decoded as far as the keys. */
 export interface State {
@@ -44,7 +45,6 @@ const headerLength = 9;
 const format = 1;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // Records are built in a slab and handed out as views of it: memory of its own for each costs 0.5 us
 // (Node 24). A slab is never written to twice, and those too large for it get memory of their own.
@@ -76,11 +76,9 @@ export function sizeOf(entries: ReadonlyEntries): number {
 /** Encodes a state, with one more commit id in front. */
 export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   const { entries } = state;
-  const parts = entries instanceof Entries ? entries.parts() : undefined;
-  const changed = parts?.changed ?? entries;
   let bound = headerLength + 16 + rememberedCommits * commitIdLength;
-  if (parts !== undefined) bound += (entries as Entries).keptLength;
-  for (const [key, value] of changed) bound += key.length * 3 + value.length + 10;
+  if (entries instanceof Entries) bound += entries.bound;
+  else for (const [key, value] of entries) bound += entryBound(key, value);
 
   const large = bound > mostInSlab;
   if (!large && slabUsed + bound > slabSize) {
@@ -104,22 +102,18 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   for (let i = 0; i < commitIdLength; i++) target[at++] = commitId[i] as number;
   for (let i = 0; i < kept; i++) target[at++] = state.commits[i] as number;
   at = writeVarint(at, entries.size);
-  if (parts !== undefined) {
-    for (let i = 0; i < parts.kept.length; i += 2) {
-      const [from, to] = [parts.kept[i] as number, parts.kept[i + 1] as number];
-      at = (entries as Entries).copyInto(target, at, from, to);
-    }
-  }
-  for (const [key, value] of changed) {
-    at = writeKey(at, key);
-    at = writeVarint(at, value.length);
-    target.set(value, at);
-    at += value.length;
-  }
+  if (entries instanceof Entries) at = entries.encode(target, at, writeEntry);
+  else for (const [key, value] of entries) at = writeEntry(at, key, value);
   const view = large ? new DataView(target.buffer) : slabView;
   view.setUint32(start + 2, checksum(view, start + 6, at), true);
   if (!large) slabUsed = at;
   return target.subarray(start, at);
+}
+
+function writeEntry(position: number, key: string, value: Uint8Array): number {
+  const at = writeVarint(writeKey(position, key), value.length);
+  target.set(value, at);
+  return at + value.length;
 }
 
 function writeVarint(at: number, value: number): number {
@@ -202,120 +196,6 @@ export function decodeRecord(data: Uint8Array): State | Damage {
 
 /** Up to this many keys are found by looking at one after the other. */
 const mostScanned = 32;
-
-class Reader {
-  readonly #data: Uint8Array;
-  at: number;
-  failed = false;
-
-  constructor(data: Uint8Array, at: number) {
-    this.#data = data;
-    this.at = at;
-  }
-
-  varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 7; i++) {
-      const byte = this.#data[this.at++];
-      if (byte === undefined) break;
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-      scale *= 128;
-    }
-    this.failed = true;
-    return 0;
-  }
-
-  take(length: number): Uint8Array {
-    const end = this.at + length;
-    if (end > this.#data.length) {
-      this.failed = true;
-      return this.#data.subarray(0, 0);
-    }
-    const bytes = this.#data.subarray(this.at, end);
-    this.at = end;
-    return bytes;
-  }
-
-  /** Where the entries are. Undefined when one is malformed, or a key comes twice. */
-  entries(count: number): Entries | undefined {
-    const places: number[] = [];
-    const first = this.at;
-    for (let i = 0; i < count; i++) {
-      const length = this.varint();
-      const start = this.at;
-      const end = start + length;
-      if (end > this.#data.length || !this.#isText(start, end)) return undefined;
-      this.at = end;
-      const size = this.varint();
-      const from = this.at;
-      this.at += size;
-      if (this.failed || this.at > this.#data.length) return undefined;
-      for (let other = 0; other < places.length; other += 4) {
-        if (this.#equal(places[other] as number, places[other + 1] as number, start, end)) {
-          return undefined;
-        }
-      }
-      places.push(start, end, from, this.at);
-    }
-    return new Entries(this.#data, first, places);
-  }
-
-  #isText(start: number, end: number): boolean {
-    for (let i = start; i < end; i++) {
-      if ((this.#data[i] as number) >= 0x80) {
-        return decodeUtf8(this.#data.subarray(start, end)) !== undefined;
-      }
-    }
-    return true;
-  }
-
-  #equal(start: number, end: number, otherStart: number, otherEnd: number): boolean {
-    if (end - start !== otherEnd - otherStart) return false;
-    for (let i = 0; i < end - start; i++) {
-      if (this.#data[start + i] !== this.#data[otherStart + i]) return false;
-    }
-    return true;
-  }
-
-  /** As `entries`, for many. */
-  map(count: number): Map<string, Uint8Array> | undefined {
-    const entries = new Map<string, Uint8Array>();
-    for (let i = 0; i < count; i++) {
-      const key = this.key();
-      const value = this.take(this.varint());
-      if (this.failed || key === undefined || entries.has(key)) return undefined;
-      entries.set(key, value);
-    }
-    return entries;
-  }
-
-  key(): string | undefined {
-    const length = this.varint();
-    const start = this.at;
-    const bytes = this.take(length);
-    if (this.failed) return undefined;
-    let text = "";
-    if (length < 64) {
-      for (let i = start; i < this.at; i++) {
-        const code = this.#data[i] ?? 0;
-        if (code >= 128) return decodeUtf8(bytes);
-        text += String.fromCharCode(code);
-      }
-      return text;
-    }
-    return decodeUtf8(bytes);
-  }
-}
-
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined; // not UTF-8: the caller reports the entry as malformed
-  }
-}
 
 /** Whether the record remembers this commit. */
 export function hasCommit(state: State, commitId: Uint8Array): boolean {

@@ -10,7 +10,7 @@ const shape = /^[A-Za-z0-9_-]{64}$/;
 const idShape = /^[A-Za-z0-9_-]{24}$/;
 
 interface SyncCrypto {
-  readonly hash?: (algorithm: string, data: string, encoding: "buffer") => Uint8Array;
+  readonly hash?: (algorithm: string, data: string, encoding: "latin1") => unknown;
   readonly createHash: (algorithm: string) => {
     update(data: string): { digest(): Uint8Array };
   };
@@ -32,6 +32,25 @@ const runtime = globalThis as unknown as Runtime;
 // WebCrypto hands every digest to a worker and costs 30 to 50 us; crypto.hash costs 0.9 us. Asking
 // the running process for it, instead of importing it, keeps this file loadable everywhere.
 const nodeCrypto = runtime.process?.getBuiltinModule?.("node:crypto") as SyncCrypto | undefined;
+
+/** SHA-256, one character per byte: a Buffer takes twice as long to make as the digest itself. */
+type HashText = (text: string) => string;
+
+function findHash(): HashText | undefined {
+  const hash = nodeCrypto?.hash;
+  if (hash === undefined) return undefined;
+  try {
+    const make = (text: string): unknown => hash("sha256", text, "latin1");
+    // Not every runtime's has this encoding.
+    const known = make("");
+    const right = typeof known === "string" && known.length === 32 && known.charCodeAt(0) === 0xe3;
+    return right ? (make as HashText) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const hashText = findHash();
 
 // A call for 48 random bytes costs ten times what slicing them off a block costs.
 const pool = new Uint8Array(48 * 64);
@@ -99,7 +118,12 @@ export function idOf(token: string): string {
  */
 export function digestOf(name: string, token: string): Uint8Array | Promise<Uint8Array> {
   const text = `${name}\0${token.slice(idLength)}`;
-  if (nodeCrypto?.hash !== undefined) return nodeCrypto.hash("sha256", text, "buffer");
+  if (hashText !== undefined) {
+    const digest = hashText(text);
+    const bytes = new Uint8Array(32);
+    for (let i = 0; i < 32; i++) bytes[i] = digest.charCodeAt(i);
+    return bytes;
+  }
   if (nodeCrypto !== undefined) return nodeCrypto.createHash("sha256").update(text).digest();
   return webDigest(text);
 }

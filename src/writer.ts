@@ -40,11 +40,10 @@ export class Writer {
    * @throws {SessionError} what a promise from here rejects with, too.
    */
   commit(key: string, id: string, job: Job): Reply<Base> {
-    const until = performance.now() + this.#options.storeTimeout;
     const queue = this.#queues.get(key);
     if (queue !== undefined) {
       return new Promise((resolve, reject) => {
-        queue.waiting.push(waiting(job, until, resolve, reject));
+        queue.waiting.push(this.#waiting(job, resolve, reject));
       });
     }
     // Applied here and now, in its own request; and done, if the engine answers at once.
@@ -52,7 +51,7 @@ export class Writer {
     const first = batch.start(job);
     if (!isPromise(first.sent) && first.sent.done === true) return batch.done(first);
     return new Promise((resolve, reject) => {
-      const member = waiting(job, until, resolve, reject);
+      const member = this.#waiting(job, resolve, reject);
       const fresh: Queue = { waiting: [], newest: undefined };
       if (perRequest) {
         void batch.write([member], fresh, first);
@@ -66,6 +65,13 @@ export class Writer {
   /** Resolves when no write is under way. */
   async drain(): Promise<void> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+
+  #waiting(job: Job, resolve: Waiting["resolve"], reject: Waiting["reject"]): Waiting {
+    const until = performance.now() + this.#options.storeTimeout;
+    // In another commit's write `apply` must still run in this request's async context.
+    const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
+    return { job, until, apply, resolve, reject };
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -150,17 +156,6 @@ export class Writer {
       }
     }
   }
-}
-
-function waiting(
-  job: Job,
-  until: number,
-  resolve: Waiting["resolve"],
-  reject: Waiting["reject"],
-): Waiting {
-  // In another commit's write `apply` must still run in this request's async context.
-  const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
-  return { job, until, apply, resolve, reject };
 }
 
 /**

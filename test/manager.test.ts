@@ -3,9 +3,12 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, describe, it } from "node:test";
 import {
   type Options,
+  type Reply,
   type SessionError,
   type SessionEvent,
   SessionManager,
+  type UpdateRecord,
+  type UpdateResult,
 } from "../src/index.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
 import { ManualClock } from "../src/testing/clock.ts";
@@ -515,6 +518,30 @@ describe("overlapping requests", () => {
       }),
     );
     assert.deepEqual(store.taken(), ["update", "update"]);
+    assert.deepEqual(await read(sessions, token), { user: "alice", visits: 64 });
+  });
+
+  it("share writes on an engine that answers at once, too", async () => {
+    let [calls, writes] = [0, 0];
+    class Counting extends MemoryStore {
+      override update(key: string, change: UpdateRecord): Reply<UpdateResult> {
+        calls++;
+        const result = super.update(key, change) as UpdateResult;
+        if (result.done) writes++;
+        return result;
+      }
+    }
+    const sessions = new SessionManager<Data>({ store: new Counting(), onEvent: () => {} });
+    const token = await stored(sessions);
+    const all = await Promise.all(Array.from({ length: 64 }, () => sessions.loadToken(token)));
+    await Promise.all(
+      all.map((session) => {
+        session.update("visits", (visits = 0) => visits + 1);
+        return session.commit();
+      }),
+    );
+    // One at once; one that meets it, and is written again; the rest together.
+    assert.deepEqual({ calls, writes }, { calls: 4, writes: 3 });
     assert.deepEqual(await read(sessions, token), { user: "alice", visits: 64 });
   });
 

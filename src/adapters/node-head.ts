@@ -14,6 +14,7 @@ import {
   isClosed,
   mergeHead,
   type Response,
+  restore,
   type Snapshot,
   snapshot,
   type StatusLine,
@@ -61,7 +62,7 @@ export class Head implements Guard {
   /** The light hook has not seen the head yet. */
   #lit = false;
   #gate: Layer | undefined;
-  #restore: Snapshot | undefined;
+  #before: Snapshot | undefined;
   #queue: Queue | undefined;
   /** A commit that began before the head: `settle`. */
   #settling: Promise<void> | undefined;
@@ -125,7 +126,7 @@ export class Head implements Guard {
       () => this.#settled(settled),
       (error: unknown) => {
         // Unless a head came by the back door meanwhile, and has been answered.
-        if (this.#queue === undefined && !this.sent) this.#restore?.();
+        if (this.#queue === undefined && !this.sent) this.#putBack();
         this.#settled(settled);
         throw error;
       },
@@ -178,7 +179,7 @@ export class Head implements Guard {
   /** Closes the gate: the head waits for `finish`. */
   #close(): void {
     const res = this.#res;
-    this.#restore = snapshot(res);
+    this.#before = snapshot(res);
     this.#gate = new Layer(this, res, Layer.all, (method, args) => ({
       result: this.#call(method, args),
     }));
@@ -308,7 +309,7 @@ export class Head implements Guard {
       this.#queue = undefined;
       this.#gate = undefined;
       this.#sources = undefined;
-      this.#restore?.();
+      this.#putBack();
       const swallow = swallowing(res, error);
       gate.peel(swallow);
       // A handler that may still write must not write into the error page.
@@ -318,6 +319,10 @@ export class Head implements Guard {
     } catch (failure) {
       this.#broken(failure);
     }
+  }
+
+  #putBack(): void {
+    if (this.#before !== undefined) restore(this.#res, this.#before);
   }
 
   #broken(error: unknown): void {

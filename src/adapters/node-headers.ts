@@ -201,9 +201,14 @@ const flags = [
 const http2Flags = ["sendDate"] as const;
 
 /** Headers and status at one moment. */
-export type Snapshot = () => void;
+export interface Snapshot {
+  readonly headers: readonly (readonly [name: string, value: Value])[];
+  readonly status: number;
+  readonly message: string | undefined;
+  readonly kept: readonly unknown[];
+}
 
-/** Takes a snapshot; calling it puts everything back, header names in the case they were given. */
+/** Takes a snapshot: header names in the case they were given. */
 export function snapshot(res: Response): Snapshot {
   const fields = res as unknown as Record<string, unknown>;
   const headers: [name: string, value: Value][] = [];
@@ -211,19 +216,23 @@ export function snapshot(res: Response): Snapshot {
     const value = res.getHeader(name) as Value;
     headers.push([name, Array.isArray(value) ? (value.slice() as string[]) : value]);
   }
-  const { statusCode } = res;
   const http2 = streamOf(res) !== undefined;
+  const kept = http2 ? [fields["sendDate"]] : flags.map((name) => fields[name]);
   const message = http2 ? undefined : res.statusMessage;
+  return { headers, status: res.statusCode, message, kept };
+}
+
+/** Puts everything back. */
+export function restore(res: Response, to: Snapshot): void {
+  const fields = res as unknown as Record<string, unknown>;
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+  for (const [name, value] of to.headers) res.setHeader(name, value);
+  const http2 = streamOf(res) !== undefined;
   const names = http2 ? http2Flags : flags;
-  const kept = names.map((name) => fields[name]);
-  return () => {
-    for (const name of res.getHeaderNames()) res.removeHeader(name);
-    for (const [name, value] of headers) res.setHeader(name, value);
-    names.forEach((name, at) => (fields[name] = kept[at]));
-    res.statusCode = statusCode;
-    if (!http2) fields["statusMessage"] = message;
-    dropTrailers(res);
-  };
+  names.forEach((name, at) => (fields[name] = to.kept[at]));
+  res.statusCode = to.status;
+  if (!http2) fields["statusMessage"] = to.message;
+  dropTrailers(res);
 }
 
 /** Trailers belong to the response that did not leave. */

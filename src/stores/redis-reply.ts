@@ -1,5 +1,6 @@
 /** What goes into a command and comes out of a reply. */
 import { SessionError } from "../errors.ts";
+import { isReply } from "./redis-client.ts";
 
 /** The longest duration, in ms: 2000 years, so that times fit in six bytes. */
 const longest = 2 ** 46;
@@ -23,4 +24,16 @@ export function text(value: unknown): string {
 /** The client did not keep replies and requests together, or something else is wrong with it. */
 export function unexpected(): SessionError {
   return new SessionError("store-failed", "Redis answered something else than was asked for");
+}
+
+/** A full Redis has done nothing, and says so. */
+export function full(error: unknown): unknown {
+  if (!isReply(error, "OOM")) return error;
+  return new SessionError("store-full", "Redis is out of memory", { cause: error });
+}
+
+/** Another program's list, hash or set under our key is a damaged record; all else is a failure. */
+export function foreign<T>(error: unknown, result: T): T {
+  if (isReply(error, "WRONGTYPE")) return result;
+  throw error;
 }

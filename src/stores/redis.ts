@@ -15,7 +15,7 @@ import { isReply, type RedisClient, type Wire, wireOf } from "./redis-client.ts"
 import { ServerClock } from "./redis-clock.ts";
 import { damaged } from "./damaged.ts";
 import { parse, tailOf, toBuffer } from "./redis-record.ts";
-import { duration, fields, text, unexpected } from "./redis-reply.ts";
+import { duration, fields, foreign, full, text, unexpected } from "./redis-reply.ts";
 import { type Script, type Scripts, scripts } from "./redis-script.ts";
 
 export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
@@ -119,12 +119,14 @@ export class RedisStore implements Store {
       this.#refused(losses);
       return false;
     } catch (error) {
-      if (!isReply(error, "OOM")) return foreign(error, false);
-      throw new SessionError("store-full", "Redis is out of memory", { cause: error });
+      return foreign(full(error), false);
     }
   }
 
-  /** @throws {SessionError} `commit-unknown` when too few replicas have a renewal. */
+  /**
+   * @throws {SessionError} `store-full` when Redis is out of memory; `commit-unknown` when too few
+   *   replicas have a renewal.
+   */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     const { version, digest, data, newDigest, lifetime, idle } = change;
     const args = [
@@ -135,8 +137,8 @@ export class RedisStore implements Store {
       tailOf(key, newDigest ?? digest, data),
     ];
     const wait = newDigest === undefined ? undefined : this.#wait;
+    const losses = this.#wire.losses();
     try {
-      const losses = this.#wire.losses();
       const [reply, replicas] = await this.#run(this.#scripts.update, key, args, wait);
       const [now, done, value] = fields(reply);
       if (Number(done) === 1) {
@@ -149,7 +151,9 @@ export class RedisStore implements Store {
       const newest = typeof value === "string" ? undefined : this.#record(key, value, Number(now));
       return { done: false, record: newest ?? (await this.load(key)) };
     } catch (error) {
-      return foreign(error, { done: false, record: damaged(key) });
+      // The answer to a second copy of the command says nothing about the first.
+      const definite = this.#wire.losses() === losses;
+      return foreign(definite ? full(error) : error, { done: false, record: damaged(key) });
     }
   }
 
@@ -311,10 +315,4 @@ export class RedisStore implements Store {
       `${Number(replicas)} of ${this.#replicas} replicas confirmed the change in time`,
     );
   }
-}
-
-/** Another program's list, hash or set under our key is a damaged record; all else is a failure. */
-function foreign<T>(error: unknown, result: T): T {
-  if (isReply(error, "WRONGTYPE")) return result;
-  throw error;
 }

@@ -119,6 +119,8 @@ export class Site {
   ask(path: string, cookie?: string, method = "GET", more: RequestInit = {}): Promise<Response> {
     const url = present(this.#server, "a server").url + path;
     const headers: Record<string, string> = cookie === undefined ? {} : { cookie };
+    // Bun's fetch names no type by itself, and frameworks refuse a body without one.
+    if (more.body !== undefined) headers["content-type"] = "text/plain; charset=utf-8";
     return fetch(url, { method, headers, redirect: "manual", ...more });
   }
 

@@ -112,7 +112,7 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "an unknown outcome of a destroy is reported as success": {
     file: "writer.ts",
-    from: 'await retryOrThrow(this.#options, "destroy", error, ++failures);',
+    from: 'await retryOrThrow(this.#options, "destroy", error, ++failures, until);',
     to: "return void ++failures;",
     finders: [noSuccess, "G6: an engine that never answers fails within the store timeout"],
   },

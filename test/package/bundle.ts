@@ -10,6 +10,7 @@ import type { Tarball } from "./tarball.ts";
 
 const core = `export { SessionManager } from "scs-session";`;
 const memory = `export { MemoryStore } from "scs-session/stores/memory";`;
+const cookie = `export { CookieStore } from "scs-session/stores/cookie";`;
 const node = `export { sessionHandler } from "scs-session/adapters/node";`;
 const web = `export { sessionHandler } from "scs-session/adapters/web";`;
 
@@ -40,6 +41,13 @@ export function bundling(tarball: Tarball): void {
       assert.deepEqual(foreign(result), []);
       assert.deepEqual(imports(result), []);
       console.log(sizes("core + adapters/web + stores/memory", result));
+    });
+
+    it("core, fetch adapter and cookie engine import nothing at all", async () => {
+      const result = await bundle(folder, [core, cookie, web], "cookie.mjs");
+      assert.deepEqual(foreign(result), []);
+      assert.deepEqual(imports(result), []);
+      console.log(sizes("core + adapters/web + stores/cookie", result));
     });
 
     it("an unused part costs nothing", async () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tested } from "../support/tested.ts";
+import { known } from "./known.ts";
 import { startWorker } from "./workerd/miniflare.ts";
 import type { Result } from "./workerd/runner.ts";
 
@@ -15,8 +16,11 @@ const what: Readonly<Record<string, string>> = {
   adapter: "web adapter",
   memory: "MemoryStore",
   "durable-object": "DurableObjectStore",
+  cookie: "CookieStore",
 };
-const suites = ["adapter", ...engines];
+const full = process.env["SCS_FULL"] === "1";
+const suites = ["adapter", "durable-object", "cookie", ...(full ? ["memory"] : [])];
+if (!full) console.log("The engine suite on MemoryStore in workerd runs with SCS_FULL=1");
 
 interface Stored {
   readonly result?: boolean;
@@ -59,7 +63,9 @@ for (const [suite, results] of reports) {
   describe(title, () => {
     it("the suite ran", () => assert.ok(results.length >= (suite === "adapter" ? 20 : 80)));
     for (const { name, error } of results) {
-      it(name, () => assert.equal(error, undefined));
+      if (known.some((one) => one.runtime === "workerd" && name.endsWith(one.test))) {
+        it(`${name}: a known limit`, () => assert.ok(error, "passes now, take it from known.ts"));
+      } else it(name, () => assert.equal(error, undefined));
     }
   });
 }

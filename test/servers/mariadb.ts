@@ -1,6 +1,6 @@
 import { find } from "./find.ts";
 import { startMySQL, wantsMySQL } from "./mysql.ts";
-import { external, startServer, type Common, type Server } from "./server.ts";
+import { external, startServer, tlsFiles, writeTls, type Common, type Server } from "./server.ts";
 
 /** A MariaDB of the tests' own, or a MySQL: database `scs`, user `root`, no password. */
 export async function startMariaDB(options: Common = {}): Promise<Server> {
@@ -20,7 +20,9 @@ export async function startMariaDB(options: Common = {}): Promise<Server> {
     end: "SIGKILL",
     shutdown: "SIGTERM",
     ready: /ready for connections/,
-    prepare: async ({ folder, write, run }) => {
+    prepare: async (place) => {
+      const { folder, write, run } = place;
+      writeTls(place, options.tls);
       write("init.sql", "CREATE DATABASE IF NOT EXISTS scs CHARACTER SET utf8mb4;\n");
       const args = ["--no-defaults", `--datadir=${folder}/data`, "--skip-test-db"];
       args.push("--auth-root-authentication-method=normal");
@@ -42,6 +44,13 @@ export async function startMariaDB(options: Common = {}): Promise<Server> {
       // At every commit to the system, not to the disk: with 0 a SIGKILL loses up to one second of
       // acknowledged commits, as the log is then still in the server's own memory.
       "--innodb-flush-log-at-trx-commit=2",
+      ...(options.tls === undefined
+        ? []
+        : [
+            `--ssl-cert=${folder}/${tlsFiles.cert}`,
+            `--ssl-key=${folder}/${tlsFiles.key}`,
+            `--ssl-ca=${folder}/${tlsFiles.cert}`,
+          ]),
       ...(options.args ?? []),
     ],
     url: (port) => `mysql://root@127.0.0.1:${port}/scs`,

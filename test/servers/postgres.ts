@@ -1,5 +1,5 @@
 import { find } from "./find.ts";
-import { external, startServer, type Common, type Server } from "./server.ts";
+import { external, startServer, tlsFiles, writeTls, type Common, type Server } from "./server.ts";
 
 /** A PostgreSQL of the tests' own: database and superuser `postgres`, no password. */
 export async function startPostgres(options: Common = {}): Promise<Server> {
@@ -19,9 +19,11 @@ export async function startPostgres(options: Common = {}): Promise<Server> {
     end: "SIGQUIT",
     shutdown: "SIGINT",
     ready: /database system is ready to accept connections/,
-    prepare: async ({ folder, run }) => {
+    prepare: async (place) => {
+      const { folder, run } = place;
+      writeTls(place, options.tls);
       const args = ["-D", `${folder}/data`, "-U", "postgres", "-E", "UTF8"];
-      args.push("--auth=trust", "--no-sync", "--no-instructions", "--locale=C");
+      args.push("--auth=trust", "--no-sync", "--locale=C");
       await run(initdb, args);
     },
     args: (port, folder) => [
@@ -35,6 +37,13 @@ export async function startPostgres(options: Common = {}): Promise<Server> {
       // off, a SIGKILL loses up to three wal_writer_delay (0.6 s) of acknowledged commits.
       "--fsync=off",
       "--full_page_writes=off",
+      ...(options.tls === undefined
+        ? []
+        : [
+            "--ssl=on",
+            `--ssl_cert_file=${folder}/${tlsFiles.cert}`,
+            `--ssl_key_file=${folder}/${tlsFiles.key}`,
+          ]),
       ...(options.args ?? []),
     ],
     url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,

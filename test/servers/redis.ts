@@ -1,5 +1,13 @@
 import { find } from "./find.ts";
-import { external, startServer, type Common, type Kind, type Server } from "./server.ts";
+import {
+  external,
+  startServer,
+  tlsFiles,
+  writeTls,
+  type Common,
+  type Kind,
+  type Server,
+} from "./server.ts";
 
 export interface RedisOptions extends Common {
   /** Writes and flushes every change before its reply, so that a SIGKILL loses nothing; else off. */
@@ -28,13 +36,26 @@ export async function redisKind(
   return {
     ...(await redisProgram()),
     ready: /Ready to accept connections/,
+    prepare: async (place) => writeTls(place, options.tls),
     args: async (port, folder) => [
-      ...flags({ port, bind: "127.0.0.1", dir: folder, save: "" }),
+      ...flags(options.tls === undefined ? { port } : tlsFlags(port, folder)),
+      ...flags({ bind: "127.0.0.1", dir: folder, save: "" }),
       ...flags({ appendonly: options.appendonly === true ? "yes" : "no", appendfsync: "always" }),
       ...flags(await more(folder)),
       ...(options.args ?? []),
     ],
-    url: (port) => `redis://127.0.0.1:${port}`,
+    url: (port) => `redis${options.tls === undefined ? "" : "s"}://127.0.0.1:${port}`,
+  };
+}
+
+function tlsFlags(port: number, folder: string): Flags {
+  return {
+    port: 0,
+    "tls-port": port,
+    "tls-cert-file": `${folder}/${tlsFiles.cert}`,
+    "tls-key-file": `${folder}/${tlsFiles.key}`,
+    "tls-ca-cert-file": `${folder}/${tlsFiles.cert}`,
+    "tls-auth-clients": "no",
   };
 }
 

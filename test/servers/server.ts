@@ -4,6 +4,7 @@ import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { end, exitCode, folder as makeFolder, remove, start } from "./guard.ts";
+import type { Certificate } from "./certificate.ts";
 import type { Owner } from "./guardian.ts";
 import { freePort } from "./port.ts";
 
@@ -33,6 +34,18 @@ export interface Common {
   readonly own?: boolean | undefined;
   /** More arguments for the server, after the ones it gets anyway. */
   readonly args?: readonly string[] | undefined;
+  /** Serve TLS with this certificate (Redis: nothing else). */
+  readonly tls?: Certificate | undefined;
+}
+
+/** The names of the files that `writeTls` writes. */
+export const tlsFiles = { cert: "cert.pem", key: "key.pem" } as const;
+
+/** Writes the certificate into the server's folder, the key for the server's eyes only. */
+export function writeTls({ write }: Pick<Place, "write">, tls: Certificate | undefined): void {
+  if (tls === undefined) return;
+  write(tlsFiles.cert, tls.cert);
+  write(tlsFiles.key, tls.key, 0o600);
 }
 
 export interface Kind {
@@ -54,8 +67,8 @@ export interface Kind {
 export interface Place {
   readonly folder: string;
   readonly owner: Owner | undefined;
-  /** Writes a file that the server can read and rewrite. */
-  write(name: string, text: string): string;
+  /** Writes a file that the server can read and rewrite; `mode` as in chmod. */
+  write(name: string, text: string, mode?: number): string;
   /** Runs a program to its end; throws with its output if that is not 0. */
   run(file: string, args: readonly string[]): Promise<void>;
 }
@@ -75,9 +88,9 @@ export async function startServer(kind: Kind): Promise<Server> {
   let pid: number | undefined;
   let log = "";
 
-  const write = (name: string, text: string): string => {
+  const write = (name: string, text: string, mode = 0o644): string => {
     const path = join(folder, name);
-    writeFileSync(path, text);
+    writeFileSync(path, text, { mode });
     if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
     return path;
   };

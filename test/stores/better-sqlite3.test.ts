@@ -9,7 +9,6 @@ import { type SQLiteClient, SQLiteStore } from "../../src/stores/sqlite.ts";
 import { install } from "../support/install.ts";
 import { tested } from "../support/tested.ts";
 import { digest, named, record, refused, sqlTests, suite, testedSql } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 type Database = SQLiteClient & {
   readonly inTransaction: boolean;
@@ -89,8 +88,6 @@ async function runOn(Database: new (file: string) => Database): Promise<void> {
       strangers: [{ prepare: () => {} }],
       over: (each) => new SQLiteStore(each as SQLiteClient),
     });
-
-    raceTests(title, "better-sqlite3", file, "scs_sessions");
   }
 
   describe("SQLiteStore on better-sqlite3", () => {

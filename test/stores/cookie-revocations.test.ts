@@ -56,6 +56,8 @@ describe("with revocations", () => {
     assert.equal((await stolen.ask()).body, "hello");
     assert.equal(memory.size, 0, "only ended and renewed sessions are recorded");
     await browser.ask((session) => session.destroy());
+    assert.equal(browser.header, undefined);
+    assert.equal(site.seen.at(-1), "destroyed");
     assert.equal(memory.size, 1);
     const answer = await stolen.ask();
     assert.deepEqual([answer.response.status, answer.body, answer.set], [200, "undefined", []]);
@@ -235,6 +237,7 @@ describe("not-before times", () => {
   it("revokeAll ends everything", async () => {
     const { clock, site, engine, browser } = world();
     await browser.ask((session) => session.set("text", "hello"));
+    const dead = browser.cookies.get("session") ?? "";
     clock.advance(1);
     await engine.revokeAll();
     assert.equal((await browser.ask()).body, "undefined");
@@ -243,8 +246,11 @@ describe("not-before times", () => {
     await next.ask((session) => session.set("text", "new"));
     assert.equal((await next.ask()).body, "new");
     // A time that lies back changes nothing.
-    clock.advance(-1);
+    const old = new Browser(site);
+    old.cookies.set("session", dead);
+    clock.advance(-3);
     await engine.revokeAll();
+    assert.equal((await old.ask()).body, "undefined");
     assert.equal((await next.ask()).body, "new");
   });
 

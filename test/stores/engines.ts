@@ -35,7 +35,6 @@ export function testedSql(release: string, on: On, own?: string): void {
   const row = { area: "engine", ...on } as const;
   const parts = ["set up", "records", "expired records"].map((part) => `${release}: ${part}`);
   tested({ ...row, note: "set up, keys, sizes, removal of expired records", suite: parts });
-  tested({ ...row, note: "races between two processes", suite: `${release}: two processes` });
   if (own !== undefined) tested({ ...row, note: "what is particular to the engine", suite: own });
 }
 
@@ -185,6 +184,30 @@ export function sqlTests(server: SqlServer): void {
         async () => store.create(long, record()),
         refused("invalid-argument", /255/),
       );
+      store.close();
+    });
+
+    it("ids, digests and data of every byte value are told apart", async () => {
+      const store = server.make();
+      const name = named();
+      const made = Array.from({ length: 256 }, (_, byte) => ({
+        key: `${name}:${Buffer.alloc(18, byte).toString("base64url")}`,
+        digest: new Uint8Array(32).fill(byte),
+        data: Uint8Array.of(byte, 255 - byte, byte),
+      }));
+      for (const { key, ...rest } of made) {
+        assert.equal(await store.create(key, { ...record(), ...rest }), true);
+      }
+      for (const [byte, { key, digest, data }] of made.entries()) {
+        const found = await store.load(key);
+        assert.equal(found?.key, key);
+        assert.deepEqual(found.digest, digest);
+        assert.deepEqual(found.data, data);
+        const other = made[(byte + 1) % 256]?.digest ?? digest;
+        const wrong = await store.update(key, { version: 1, digest: other, data });
+        assert.equal(wrong.done, false);
+        assert.deepEqual(await store.update(key, { version: 1, digest, data }), { done: true });
+      }
       store.close();
     });
 

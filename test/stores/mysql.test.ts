@@ -21,7 +21,6 @@ import {
   suite,
   testedSql,
 } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -107,8 +106,6 @@ sqlTests({
   strangers: [callback, { query: () => {}, connect: () => {} }, { execute: () => {} }],
   over: (client) => new MySQLStore(client as MySQLClient),
 });
-
-raceTests(release, "mysql", address.href, table);
 
 /** Starts the operation while another transaction holds the record, and lets go after `ms`. */
 async function behind<T>(lock: string, ms: number, run: () => Promise<T>): Promise<T> {

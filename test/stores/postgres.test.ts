@@ -27,7 +27,6 @@ import {
   testedSql,
   until,
 } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 interface PgPool extends PgClient {
   on(event: "error", listener: () => void): unknown;
@@ -122,8 +121,6 @@ sqlTests({
   over: (client) => new PostgresStore(client as PostgresClient),
 });
 
-raceTests(release, "postgres", url, table);
-
 /** Starts the operation while another transaction holds the record, and lets go after `ms`. */
 async function behind<T>(key: string, ms: number, lock: string, run: () => Promise<T>): Promise<T> {
   await rows("BEGIN");
@@ -175,7 +172,13 @@ describe("PostgresStore", () => {
     assert.equal(await store.load(key), undefined);
   });
 
-  it("every operation is one transaction by the server's count", async () => {
+  // Before PostgreSQL 15, another process gathered the counts, some time later.
+  const counted = Number.parseInt(release.split(" ")[1] ?? "0", 10) >= 15;
+  if (!counted) console.log(`${release}: operations are not counted, only from PostgreSQL 15 on`);
+  const ifCounted = (title: string, body: () => Promise<void>): void => {
+    if (counted) void it(title, body);
+  };
+  ifCounted("every operation is one transaction by the server's count", async () => {
     const name = named("count");
     await rows(`CREATE DATABASE ${name}`);
     const alone = new URL(url);
@@ -212,7 +215,7 @@ describe("PostgresStore", () => {
     await rows(`DROP DATABASE ${name}`);
   });
 
-  it("touches are HOT: they write no index", async () => {
+  ifCounted("touches are HOT: they write no index", async () => {
     const name = named();
     // One connection, which can be told to publish what it counted.
     const client = new pg.Client({ connectionString: url });

@@ -14,7 +14,6 @@ import {
 } from "../../src/stores/sqlite.ts";
 import { scriptArgs } from "../support/script.ts";
 import { digest, hour, named, record, refused, sqlTests, suite, testedSql } from "./engines.ts";
-import { raceTests } from "./races.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "scs-session-sqlite-"));
 const file = join(folder, "sessions.db");
@@ -67,8 +66,6 @@ sqlTests({
   strangers: [{ prepare: () => {} }, { prepare: () => {}, exec: () => {}, all: () => {} }],
   over: (client) => new SQLiteStore(client as SQLiteClient),
 });
-
-raceTests(release, "sqlite", file, "scs_sessions");
 
 describe("SQLiteStore", () => {
   const change = { version: 1, digest, data: Uint8Array.of(9) };

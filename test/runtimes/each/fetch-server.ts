@@ -51,7 +51,8 @@ async function start({ sessions, handle }: AdapterSetup): Promise<AdapterServer>
         headers,
       });
     };
-    await handle({ request, path: new URL(request.url).pathname, respond });
+    const path = new URL(request.url).pathname;
+    await handle({ request, path, text: () => request.text(), respond });
     return answer as unknown as Response;
   };
   const handler = sessions.reduceRight((inner, one) => sessionHandler(one, inner), innermost);

@@ -41,47 +41,81 @@ interface IoRedisModule {
   readonly Cluster: new (...options: unknown[]) => IoRedis;
 }
 
+/** As whom the tests connect; else as the default user. */
+export interface User {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
 /** What the tests connect to. */
-export interface Target {
+export interface Target extends User {
   readonly host: string;
   readonly port: number;
+  /** Connect with TLS; whose certificate to trust, as PEM. */
+  readonly ca?: string | undefined;
+}
+
+/** As node-redis takes it, but for a cluster. */
+function nodeOptions({ host, port, username, password, ca }: Target): object {
+  const tls = ca === undefined ? {} : { tls: true, ca };
+  return { socket: { host, port, ...tls }, ...given({ username, password }) };
+}
+
+/** As ioredis and iovalkey take it. */
+function ioOptions({ ca, ...target }: Target): object {
+  return { ...given(target), ...(ca === undefined ? {} : { tls: { ca } }) };
+}
+
+function given(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** The name of each kind of client, and how it connects to one server. */
 export const standalone: Readonly<Record<string, (target: Target) => Promise<Connected>>> = {
-  redis: async (target) => nodeRedis((await nodeRedisModule()).createClient({ socket: target })),
-  ioredis: async (target) => ioRedis(new (await ioModule("ioredis")).Redis({ ...target })),
-  iovalkey: async (target) => ioRedis(new (await ioModule("iovalkey")).Redis({ ...target })),
+  redis: async (target) => nodeRedis((await nodeRedisModule()).createClient(nodeOptions(target))),
+  ioredis: async (target) => ioRedis(new (await ioModule("ioredis")).Redis(ioOptions(target))),
+  iovalkey: async (target) => ioRedis(new (await ioModule("iovalkey")).Redis(ioOptions(target))),
   "redis pool": async (target) =>
-    nodeRedis((await nodeRedisModule()).createClientPool({ socket: target })),
+    nodeRedis((await nodeRedisModule()).createClientPool(nodeOptions(target))),
 };
 
 /** To a cluster. */
 export const clustered: Readonly<Record<string, (target: Target) => Promise<Connected>>> = {
-  redis: async ({ host, port }) =>
-    nodeRedis(
-      (await nodeRedisModule()).createCluster({ rootNodes: [{ url: `redis://${host}:${port}` }] }),
-    ),
-  ioredis: async (target) => ioRedis(new (await ioModule("ioredis")).Cluster([{ ...target }])),
-  iovalkey: async (target) => ioRedis(new (await ioModule("iovalkey")).Cluster([{ ...target }])),
+  redis: async ({ host, port, ...user }) => {
+    const rootNodes = [{ url: `redis://${host}:${port}` }];
+    return nodeRedis((await nodeRedisModule()).createCluster({ rootNodes, defaults: given(user) }));
+  },
+  ioredis: async (target) => ioCluster("ioredis", target),
+  iovalkey: async (target) => ioCluster("iovalkey", target),
 };
 
 /** To the primary that Sentinels name. */
 export const guarded: Readonly<
-  Record<string, (sentinels: readonly Target[], name: string) => Promise<Connected>>
+  Record<string, (sentinels: readonly Target[], name: string, user?: User) => Promise<Connected>>
 > = {
-  redis: async (sentinels, name) =>
+  redis: async (sentinels, name, user = {}) =>
     nodeRedis(
       (await nodeRedisModule()).createSentinel({
         name,
-        sentinelRootNodes: sentinels.map(({ host, port }) => ({ host, port })),
+        sentinelRootNodes: sentinels.map(bare),
+        nodeClientOptions: given(user),
       }),
     ),
-  ioredis: async (sentinels, name) =>
-    ioRedis(new (await ioModule("ioredis")).Redis({ sentinels: sentinels.map(bare), name })),
-  iovalkey: async (sentinels, name) =>
-    ioRedis(new (await ioModule("iovalkey")).Redis({ sentinels: sentinels.map(bare), name })),
+  ioredis: async (sentinels, name, user = {}) =>
+    ioRedis(
+      new (await ioModule("ioredis")).Redis({ sentinels: sentinels.map(bare), name, ...user }),
+    ),
+  iovalkey: async (sentinels, name, user = {}) =>
+    ioRedis(
+      new (await ioModule("iovalkey")).Redis({ sentinels: sentinels.map(bare), name, ...user }),
+    ),
 };
+
+async function ioCluster(module: "ioredis" | "iovalkey", target: Target): Promise<Connected> {
+  const { host, port, ...user } = target;
+  const { Cluster } = await ioModule(module);
+  return ioRedis(new Cluster([{ host, port }], { redisOptions: given(user) }));
+}
 
 /** A driver's version, for the names of tests. */
 export function version(name: string): string {
