@@ -32,7 +32,8 @@ export interface RouterSessionStorage<D extends object> {
    * already: sending that again could undo a login that was answered in between. Browsers ignore an
    * empty one.
    *
-   * @throws {SessionError} status 409 or 503; nothing is stored then.
+   * @throws {SessionError} status 409 or 503; nothing is stored then. `unsupported` on an engine whose
+   *   session takes several cookies (a large one in a `CookieStore`).
    */
   commitSession(session: RouterSession<D>): Promise<string>;
   /** Ends the session; the value of a `Set-Cookie` header that clears its cookie. */
@@ -75,7 +76,12 @@ export function sessionStorage<D extends object>(
   };
   const commit = async ({ live, carrier }: Known<D>): Promise<string> => {
     await live.commit();
-    return carrier.headers().get("Set-Cookie") ?? "";
+    const [line = "", ...more] = carrier.headers().getSetCookie();
+    if (more.length === 0) return line;
+    throw new SessionError(
+      "unsupported",
+      "This engine keeps a session in several cookies, and React Router's SessionStorage has room for one: use sessionHandler of adapters/web as middleware",
+    );
   };
   return {
     async getSession(cookieHeader) {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { sessionStorage } from "../../src/adapters/react-router.ts";
-import { kit } from "./kit.ts";
+import { SessionManager } from "../../src/index.ts";
+import { CookieStore } from "../../src/stores/cookie.ts";
+import { type Data, kit } from "./kit.ts";
 
 const pair = (line: string): string => line.split(";")[0] ?? "";
 
@@ -72,6 +75,17 @@ describe("react router's session storage", () => {
     assert.equal(await commitSession(slow), "");
     assert.equal((await getSession(renewed)).get("text"), "hello");
     assert.equal((await getSession(cookie)).get("text"), undefined);
+  });
+
+  it("refuses an engine that needs several cookies, rather than losing one", async () => {
+    const sessions = new SessionManager<Data>({
+      store: new CookieStore({ keys: [{ id: "a", key: randomBytes(32) }], chunks: 2 }),
+      development: true,
+    });
+    const { getSession, commitSession } = sessionStorage(sessions);
+    const session = await getSession(null);
+    session.set("text", randomBytes(2000).toString("hex"));
+    await assert.rejects(commitSession(session), { code: "unsupported" });
   });
 
   it("refuses sessions of others", async () => {
