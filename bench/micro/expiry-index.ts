@@ -1,9 +1,8 @@
-// What an index on an expiry costs, and what removing expired records without one does to requests:
-// `node bench/micro/expiry-index.ts [sessions]`, 200 000 when not said. On a PostgreSQL of its own.
+// What an index on an expiry costs: `node bench/micro/expiry-index.ts [sessions]`, 200 000 when not
+// said. On a PostgreSQL of its own. (What removing expired records without one costs: removal.ts.)
 //
-// First, touches and creates per second, and bytes of write-ahead log for each, with no index beside
-// the primary key, with one on `deadline`, and with one on `idle`. Then a table of which a fifth
-// has ended, swept as fast as the sweeper goes, while sessions are read and touched.
+// Touches and creates per second, and bytes of write-ahead log for each, with no index beside the
+// primary key, with one on `deadline`, and with one on `idle`.
 import { PostgresStore, postgresSchema } from "../../src/stores/postgres.ts";
 import { startPostgres } from "../../test/servers/postgres.ts";
 import { driver } from "../../test/stores/drivers.ts";
@@ -28,13 +27,13 @@ async function one(text: string): Promise<Record<string, number>> {
   return row ?? {};
 }
 
-/** Sessions of 200 bytes, the first `ended` of every 10 without life. */
-async function fill(table: string, ended: number): Promise<void> {
+/** Sessions of 200 bytes. */
+async function fill(table: string): Promise<void> {
   await pool.query(postgresSchema({ table }));
   await pool.query(
     `INSERT INTO ${table} SELECT 'bench:' || md5(i::text), 1, decode(repeat('07', 32), 'hex'), ` +
       "decode(repeat(md5(i::text), 12) || repeat('00', 8), 'hex'), now(), now() + interval '1 day', " +
-      `CASE WHEN i % 10 < ${ended} THEN now() ELSE now() + interval '1 hour' END ` +
+      "now() + interval '1 hour' " +
       `FROM generate_series(1, ${count}) i`,
   );
 }
@@ -77,7 +76,7 @@ const designs = {
 const results: object[] = [];
 for (const [design, column] of Object.entries(designs)) {
   const table = `touch_${column ?? "none"}`;
-  await fill(table, 0);
+  await fill(table);
   if (column !== undefined) await pool.query(`CREATE INDEX ON ${table} (${column})`);
   await pool.query(`VACUUM ANALYZE ${table}`);
   await pool.query("CHECKPOINT");
@@ -111,31 +110,5 @@ for (const [design, column] of Object.entries(designs)) {
 }
 console.table(results);
 
-await fill("swept", 2);
-await pool.query("VACUUM ANALYZE swept");
-const requests = new PostgresStore(pool, { table: "swept", sweepInterval: false });
-const keys = await keysOf("swept");
-async function request(i: number): Promise<void> {
-  const key = keys[i % keys.length] ?? "";
-  if (i % 5 === 0) await requests.touch(key, digest, hour + i);
-  else await requests.load(key);
-}
-const left = async (): Promise<number> =>
-  Number((await one("SELECT count(*)::float8 AS n FROM swept WHERE idle <= now()"))["n"]);
-const quiet = await load(5, request);
-const found = await left();
-// Far behind, it steps every 20 ms.
-const sweeping = new PostgresStore(pool, { table: "swept", sweepInterval: 1000 });
-await sweeping.load("wake");
-const swept = await load(10, request);
-sweeping.close();
-console.table({ "nothing swept": quiet, "while sweeping": swept });
-console.log(`${found} ended of ${count}; ${await left()} left after 10 s of sweeping`);
-const [step] = (
-  await pool.query(
-    "EXPLAIN (ANALYZE, SUMMARY) SELECT id, idle FROM swept WHERE id > 'bench:8' ORDER BY id LIMIT 500",
-  )
-).rows.slice(-1) as { "QUERY PLAN": string }[];
-console.log(`one step's walk: ${step?.["QUERY PLAN"] ?? ""}`);
 await pool.end();
 await server.stop();
