@@ -11,10 +11,10 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type Column, columns, missing } from "./columns.ts";
 import type { Sample, Side } from "./pair.ts";
-import { keep } from "./results.ts";
+import { circumstances, keep, kept } from "./results.ts";
 import { type Engine, startEngines } from "./servers.ts";
 import { middle, quantile, round } from "./statistics.ts";
-import { type Cost, print } from "./tables.ts";
+import { type Cost, print, type Result } from "./tables.ts";
 import { casesOf, type Order, type Report } from "./worker.ts";
 
 const quick = process.argv.includes("--quick");
@@ -176,4 +176,9 @@ const results = workers.map((worker) => ({
 }));
 const seconds = Math.round((performance.now() - began) / 1000);
 print(results, `${rounds} rounds, ${seconds} s`);
-keep("requests", { rounds, quick, seconds, results });
+// Columns that were not asked for stay as they were, each with its own date.
+const before = (kept()["requests"] as { results?: readonly Result[] } | undefined)?.results ?? [];
+const others = before.filter(({ column }) => !results.some((one) => one.column.id === column.id));
+const { date } = circumstances();
+const now = results.map((result) => ({ ...result, date, rounds, quick }));
+keep("requests", { results: [...others, ...now] });
