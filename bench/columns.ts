@@ -32,6 +32,8 @@ export interface Column {
   readonly module: string;
   /** Hundreds of times slower than the others: fewer rounds. */
   readonly slow?: boolean;
+  /** In `--quick` runs too. */
+  readonly quick: boolean;
 }
 
 const us = "scs-session";
@@ -41,7 +43,10 @@ function column(library: string, framework: string, engine: string, store?: stri
   const module =
     library === us ? "./ours.ts" : `./peers/${library.replace("@fastify/", "fastify-")}.mjs`;
   const slow = library === "h3 useSession" || library === "iron-session";
-  return { id, library, framework, engine, store, module, slow } as Column;
+  // The raw drivers and the peers with stores of their own too; MySQL costs what PostgreSQL does.
+  const quick =
+    engine === "memory" || (engine !== "mysql" && (framework !== "Express" || store !== undefined));
+  return { id, library, framework, engine, store, module, slow, quick } as Column;
 }
 
 export const columns: readonly Column[] = [

@@ -1,6 +1,10 @@
 // Clients for the servers that the benchmark was given, one of each kind in a process.
+// By hand: `node test/servers/run.ts bench/worker.ts "scs-session@node:http+redis" "read, 100 B"`.
+const shared = { redis: "REDIS", postgres: "POSTGRES", mysql: "MARIADB" };
+
 const url = (name) => {
-  const value = process.env[`SCS_BENCH_${name.toUpperCase()}`];
+  const value =
+    process.env[`SCS_BENCH_${name.toUpperCase()}`] || process.env[`SCS_SHARED_${shared[name]}`];
   if (!value) throw new Error(`no ${name} server`);
   return value;
 };

@@ -202,8 +202,10 @@ export async function bytesPerSession(column: Column, count: number): Promise<nu
   }
   const measure = async (): Promise<number> => {
     if (app.bytes !== undefined) return app.bytes();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    gc();
+    for (let i = 0; i < 3; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      gc();
+    }
     const { heapUsed, external } = process.memoryUsage();
     return heapUsed + external;
   };

@@ -4,26 +4,30 @@
 // Each column has a worker process. In every round each worker has one turn, while the others wait,
 // and in its turn each case runs next to its floor: so all are measured at the same time, and what
 // the machine does meanwhile falls on all alike. `--quick`: fewer rounds and cases. `--columns text`:
-// only those whose name contains one of these, separated by commas. `--rounds number`.
+// only those whose name contains one of these, separated by commas; `--engines`
+// those of some engines. `--rounds number`.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type Column, columns, missing } from "./columns.ts";
 import type { Sample, Side } from "./pair.ts";
-import { keep } from "./results.ts";
+import { circumstances, keep, kept } from "./results.ts";
 import { type Engine, startEngines } from "./servers.ts";
 import { middle, quantile, round } from "./statistics.ts";
-import { type Cost, print } from "./tables.ts";
+import { type Cost, print, type Result } from "./tables.ts";
 import { casesOf, type Order, type Report } from "./worker.ts";
 
 const quick = process.argv.includes("--quick");
 const given = process.argv.indexOf("--rounds");
 const rounds = given === -1 ? (quick ? 6 : 30) : Number(process.argv[given + 1]);
 /** CPU time of one side of one case in one round, and before it counts, in us. */
-const batch = quick ? 8000 : 25_000;
-const warmUp = quick ? 120_000 : 400_000;
+const batch = quick ? 10_000 : 25_000;
+// Less than this, and what is measured is code that V8 has not compiled yet.
+const warmUp = quick ? 300_000 : 400_000;
 const only = process.argv.indexOf("--columns");
 const wanted = only === -1 ? [""] : (process.argv[only + 1] ?? "").split(",");
+const some = process.argv.indexOf("--engines");
+const kinds = some === -1 ? undefined : (process.argv[some + 1] ?? "").split(",");
 
 interface Worker {
   readonly column: Column;
@@ -114,7 +118,11 @@ function costs(worker: Worker): Record<string, Cost> {
 }
 
 const began = performance.now();
-const chosen = columns.filter(({ id }) => wanted.some((text) => id.includes(text)));
+const chosen = columns.filter(
+  ({ id, engine, quick: inQuick }) =>
+    wanted.some((text) => id.includes(text)) &&
+    (kinds === undefined ? !quick || only !== -1 || inQuick : kinds.includes(engine)),
+);
 const engines = await startEngines(new Set(chosen.map(({ engine }) => engine)));
 const workers: Worker[] = [];
 try {
@@ -147,9 +155,13 @@ try {
   for (const worker of workers) {
     const engine = engines.find(({ kind }) => kind === worker.column.engine);
     if (engine !== undefined) await serverCost(worker, engine);
+    worker.process.kill();
     if (worker.column.library === "the raw driver") continue;
-    const count = quick ? 4000 : engine === undefined ? 100_000 : 20_000;
-    const { bytes } = await tell(worker, { do: "bytes", count });
+    // In a process of its own: beside sixty servers' garbage a session's bytes are not seen.
+    const fresh = start(worker.column, env);
+    const count = quick || engine !== undefined ? 20_000 : 100_000;
+    const { bytes } = await tell(fresh, { do: "bytes", count });
+    fresh.process.kill();
     worker.bytes = bytes === undefined ? undefined : Math.round(bytes);
   }
 } finally {
@@ -164,4 +176,9 @@ const results = workers.map((worker) => ({
 }));
 const seconds = Math.round((performance.now() - began) / 1000);
 print(results, `${rounds} rounds, ${seconds} s`);
-keep("requests", { rounds, quick, seconds, results });
+// Columns that were not asked for stay as they were, each with its own date.
+const before = (kept()["requests"] as { results?: readonly Result[] } | undefined)?.results ?? [];
+const others = before.filter(({ column }) => !results.some((one) => one.column.id === column.id));
+const { date } = circumstances();
+const now = results.map((result) => ({ ...result, date, rounds, quick }));
+keep("requests", { results: [...others, ...now] });

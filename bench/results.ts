@@ -16,15 +16,18 @@ export function circumstances(): Record<string, string | number> {
   };
 }
 
+/** What was kept before; nothing on the first run, or after half a file from one that was stopped. */
+export function kept(): Record<string, object> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Record<string, object>;
+  } catch {
+    return {};
+  }
+}
+
 /** Keeps the result of one part of the benchmark, next to those of the others. */
 export function keep(part: string, result: object): void {
-  let all: object = {};
-  try {
-    all = JSON.parse(readFileSync(file, "utf8")) as object;
-  } catch {
-    // The first run, or half a file from one that was stopped: start anew.
-  }
   mkdirSync(folder, { recursive: true });
-  const kept = { ...all, [part]: { ...circumstances(), ...result } };
-  writeFileSync(file, `${JSON.stringify(kept, null, 2)}\n`);
+  const all = { ...kept(), [part]: { ...circumstances(), ...result } };
+  writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);
 }

@@ -1,6 +1,6 @@
-// `npm run bench`: all parts, one after another; `--quick` in less than two minutes; `--only
-// requests`, `memory` or `codec` for one of them. Plain JavaScript, since it may run on a Node that
-// cannot run TypeScript yet. Options for Node itself reach every process of the benchmark:
+// `npm run bench`: all parts, one after another; `--quick` some of them in about two minutes; `--only
+// requests`, `core`, `memory`, `codec`, `size` or `scale` for one. Plain JavaScript, since it may run on
+// a Node that cannot run TypeScript yet. Options for Node itself reach every process of the benchmark:
 //
 //     node --cpu-prof bench/run.mjs --quick --only requests
 import { spawnSync } from "node:child_process";
@@ -42,7 +42,7 @@ function node() {
 const executable = node();
 if (!installed()) {
   console.log("bench: installing the peers");
-  const args = ["ci", "--no-audit", "--no-fund", "--include=prod"];
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--include=prod"];
   // npm says where it is to the scripts that it runs: the same npm, whatever PATH says.
   const npm = process.env.npm_execpath;
   if (npm?.endsWith(".js")) {
@@ -53,11 +53,11 @@ if (!installed()) {
 }
 
 const quick = process.argv.includes("--quick");
-const columns = process.argv.indexOf("--columns");
-const rest = [
-  ...(quick ? ["--quick"] : []),
-  ...(columns === -1 ? [] : ["--columns", process.argv[columns + 1]]),
-];
+const rest = quick ? ["--quick"] : [];
+for (const option of ["--columns", "--engines", "--rounds"]) {
+  const at = process.argv.indexOf(option);
+  if (at !== -1) rest.push(option, process.argv[at + 1]);
+}
 const parts = {
   requests: ["requests.ts", ...rest],
   memory: ["micro/memory.ts", ...(quick ? ["300000"] : [])],
