@@ -187,7 +187,6 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   }
 
   // The pipeline.
-
   #rollbackReason(
     intent: Intent,
     session: LiveSession<D>,
