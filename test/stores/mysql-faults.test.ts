@@ -102,7 +102,7 @@ describe("MySQLStore: faults", () => {
       },
       over: (client) => new MySQLStore(client as MySQLClient, { sweepInterval: 100 }),
       admin,
-      pause: "SELECT SLEEP(1.5)",
+      pause: "SELECT SLEEP(0.6)",
       crowd: mysqlClients.mysql2,
       strike: async () => {
         const others = await admin(

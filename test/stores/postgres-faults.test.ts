@@ -67,7 +67,7 @@ describe("PostgresStore: faults", () => {
       connect,
       over: (client) => new PostgresStore(client as PostgresClient, { sweepInterval: 100 }),
       admin,
-      pause: "SELECT pg_sleep(1.5)",
+      pause: "SELECT pg_sleep(0.6)",
       crowd: postgresClients.pg,
       strike: async () => {
         const others = await admin(
