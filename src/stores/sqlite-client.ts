@@ -18,6 +18,11 @@ export interface SQLiteClient {
   exec(sql: string): unknown;
 }
 
+/** Whether another connection held the lock: nothing has been done then. */
+export function isBusy(error: unknown): boolean {
+  return /locked|busy/i.test(reason(error));
+}
+
 /** Runs again what met another connection's lock, until `limit` ms have passed. */
 export async function patiently<T>(run: () => T, limit: number): Promise<T> {
   let until: number | undefined;
@@ -25,7 +30,7 @@ export async function patiently<T>(run: () => T, limit: number): Promise<T> {
     try {
       return run();
     } catch (error) {
-      if (!/locked|busy/i.test(reason(error))) throw error;
+      if (!isBusy(error)) throw error;
       const now = performance.now();
       until ??= now + limit;
       if (now >= until) throw error;

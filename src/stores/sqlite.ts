@@ -16,9 +16,9 @@ import {
   tableName,
   type TableOptions,
 } from "./sql.ts";
-import { hasMethods, reason, SqlStore, text } from "./sql-store.ts";
+import { hasMethods, reason, type Reply, SqlStore, text } from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
-import { patiently, Prepared, type SQLiteClient } from "./sqlite-client.ts";
+import { isBusy, patiently, Prepared, type SQLiteClient } from "./sqlite-client.ts";
 
 export type { SQLiteClient, SQLiteStatement, SQLiteValue } from "./sqlite-client.ts";
 
@@ -129,7 +129,11 @@ export class SQLiteStore extends SqlStore {
     super(
       statements,
       {
-        run: (statement, values) => patiently(() => prepared.run(statement, values), busyTimeout),
+        run: (statement, values) => {
+          const work = patiently(() => prepared.run(statement, values), busyTimeout);
+          // Refused for its lock, an update has written nothing: a conflict, and no unknown outcome.
+          return statement.name === "update" ? work.catch(unwritten) : work;
+        },
         sweep: async (after) => step(prepared, sweep, after),
         // SQLITE_MAX_LENGTH, less the other columns.
         longest: 999_999_000,
@@ -202,6 +206,11 @@ export class SQLiteStore extends SqlStore {
 interface Sweep {
   readonly look: Statement;
   readonly remove: Statement;
+}
+
+function unwritten(error: unknown): Reply {
+  if (isBusy(error)) return { matched: 0 };
+  throw error;
 }
 
 /** Looking takes no lock that others wait for; the write lock is taken only to remove something. */

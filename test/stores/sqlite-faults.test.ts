@@ -153,6 +153,26 @@ describe("SQLiteStore: faults", () => {
     });
   });
 
+  it(`${name}: a change that only met a lock is tried again, and never of unknown outcome`, async () => {
+    const path = join(folder, "refused.db");
+    const [own, other] = [connect(path), connect(path)];
+    const store = new SQLiteStore(own, { busyTimeout: 100 });
+    await store.setUp();
+    const sessions = new SessionManager<{ n: number }>({ store, storeTimeout: "20s" });
+    const session = await sessions.loadToken(undefined);
+    session.set("n", 1);
+    await session.commit();
+    session.set("n", 2);
+    other.exec("BEGIN IMMEDIATE");
+    const commit = session.commit();
+    // Several times as long as the engine waits.
+    await sleep(500);
+    other.exec("COMMIT");
+    await commit;
+    assert.equal((await sessions.loadToken(session.token)).get("n"), 2);
+    await sessions.close();
+  });
+
   it(`${name}: a full disk is store-full, loses nothing, and lets people log out`, async () => {
     await onSite(join(folder, "full.db"), async (site, db, store) => {
       const pages = () => Number(Object.values(db.prepare("PRAGMA page_count").get() ?? {})[0]);
