@@ -7,7 +7,7 @@
 //   npm run test:full               all stages, then the tests once more with SCS_FULL=1; writes
 //                                   docs/tested.md, unless something failed or CI is set
 import { globSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Total } from "./counts.ts";
 import { node, root, tool } from "./project.ts";
@@ -66,6 +66,8 @@ function tests(stage: string, files: readonly string[]): Count {
       ...(servers ? ["test/servers/run.ts"] : []),
       "--test",
       "--test-timeout=300000",
+      // One more than by default: many tests wait for a server, a client or a clock.
+      `--test-concurrency=${Math.max(2, availableParallelism())}`,
       "--test-reporter=spec",
       "--test-reporter-destination=stdout",
       "--test-reporter=./scripts/counts.ts",
