@@ -1,7 +1,7 @@
 /**
  * XXH32 with seed 0 (the xxHash specification, version 0.1.1, section "XXH32"): four words at a time,
  * independent of each other, so that a processor works on all at once. It finds accidents, no
- * forgeries (docs/decisions/0060-checksum.md).
+ * forgeries (docs/decisions/0021-checksum.md).
  */
 
 const [p1, p2, p3, p4, p5] = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1] as const;

@@ -7,7 +7,7 @@
 //
 // `scs-session` is the whole way: SessionManager, codec, plan, Set-Cookie. The lines below it are parts of
 // it: the engine alone, and XAES-256-GCM of as many bytes by node:crypto, by WebCrypto, and beside it
-// XChaCha20-Poly1305 of @noble/ciphers, which was the alternative (docs/decisions/0040-cookie-seal.md).
+// XChaCha20-Poly1305 of @noble/ciphers, which was the alternative (docs/decisions/0014-cookie-seal.md).
 import { createRequire } from "node:module";
 import { SessionManager } from "../../src/manager.ts";
 import type { Jar, SealedRecord } from "../../src/sealed.ts";

@@ -1,7 +1,7 @@
 /**
  * XAES-256-GCM, https://c2sp.org/XAES-256-GCM: AES-256-GCM under a key derived from the first half of a
  * nonce of 192 bits, so that random nonces are safe for 2^80 messages, where AES-GCM alone must stop at
- * 2^32. Only AES-256 and AES-GCM of the platform are used (docs/decisions/0040-cookie-seal.md).
+ * 2^32. Only AES-256 and AES-GCM of the platform are used (docs/decisions/0014-cookie-seal.md).
  *
  *     L  = AES(K, 0)        K1 = L << 1, xor 0x87 in the last byte if the first bit of L was set
  *     Kx = AES(K, (00 01 "X" 00 || N[:12]) xor K1) || AES(K, (00 02 "X" 00 || N[:12]) xor K1)
