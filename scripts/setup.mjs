@@ -23,6 +23,8 @@ function reason() {
     if (have?.version !== entry.version || have?.integrity !== entry.integrity) {
       return `${path} differs from package-lock.json`;
     }
+    // That copy is rewritten by `npm install --package-lock-only` too, which installs nothing.
+    if (entry.link !== true && !existsSync(join(root, path))) return `${path} is missing`;
   }
   for (const path of installed.keys()) {
     if (!wanted.has(path)) return `${path} is not in package-lock.json`;

@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { find } from "./find.ts";
 import { startMySQL, wantsMySQL } from "./mysql.ts";
 import { external, startServer, tlsFiles, writeTls, type Common, type Server } from "./server.ts";
@@ -27,7 +29,13 @@ export async function startMariaDB(options: Common = {}): Promise<Server> {
       const args = ["--no-defaults", `--datadir=${folder}/data`, "--skip-test-db"];
       args.push("--auth-root-authentication-method=normal");
       args.push("--innodb-log-file-size=4M", "--innodb-flush-method=nosync");
-      await run(install, args);
+      try {
+        await run(install, args);
+      } catch {
+        // Seen twice, on a machine with a load of 20; the second try says why if it fails as well.
+        rmSync(join(folder, "data"), { recursive: true, force: true });
+        await run(install, args);
+      }
     },
     args: (port, folder) => [
       "--no-defaults",
