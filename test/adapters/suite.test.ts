@@ -29,6 +29,7 @@ import {
   adapterSuite,
   type AdapterSetup,
 } from "../../src/testing/adapter.ts";
+import { tested } from "../support/tested.ts";
 import { CookieStore } from "../../src/stores/cookie.ts";
 import { listen } from "./harness.ts";
 
@@ -298,6 +299,13 @@ const suites: Record<string, Start> = {
 };
 
 const keys = [{ id: "k1", key: crypto.getRandomValues(new Uint8Array(32)) }];
+
+tested({
+  area: "adapter",
+  what: "node, web, express, fastify, koa, hono",
+  with: "node:http, Connect, Polka, Express 4 and 5, Fastify 5, Koa 3, Hono 4",
+  note: "the shared suite on real sockets; on four of them over sessions in cookies too",
+});
 
 // Side by side, since many of the tests wait for a client that leaves.
 describe("adapters", { concurrency: 4 }, () => {

@@ -1,6 +1,7 @@
 /** Everything that one Chromium can do for all: starting it costs more than most of the tests. */
 import { after, before, describe } from "node:test";
 import type { Browser } from "playwright-core";
+import { tested } from "../support/tested.ts";
 import { accessTests } from "./access.ts";
 import { launchChromium } from "./chromium.ts";
 import { cookieTests } from "./cookies.ts";
@@ -14,7 +15,14 @@ describe("Chromium", { concurrency: 1 }, () => {
 
   before(async () => {
     browser = await launchChromium({ trust });
-    console.log(`Chromium ${browser.version()}`);
+    const note =
+      "the session cookie over HTTPS and localhost, its sizes, the demo as a person uses it";
+    tested({
+      area: "browser",
+      what: "the demo, an HTTPS site",
+      with: `Chromium ${browser.version()}`,
+      note,
+    });
   });
   after(() => browser?.close());
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { browser } from "../docs/browser.ts";
+import { tested } from "../support/tested.ts";
 import { example, serving } from "./example.ts";
 import { formOf, visit, type Ways } from "./visitor.ts";
 
@@ -52,9 +53,15 @@ const sameOrigin = (to: (path: string) => string): Ways => ({
   },
 });
 
+const row = {
+  area: "adapter",
+  what: "the examples of docs/adapters",
+  with: "NestJS, Next.js, React Router, SvelteKit, Astro, h3, Elysia",
+} as const;
 if (!full) {
-  console.log("The examples of heavy frameworks run with SCS_FULL=1 (npm run test:full)");
+  tested({ ...row, reason: "only with SCS_FULL=1" });
 } else {
+  tested({ ...row, note: "installed, started and used like a browser" });
   describe("examples", () => {
     it("h3", async () => {
       const h3 = await example("h3");

@@ -12,6 +12,7 @@ import { kit } from "../adapters/kit.ts";
 import { startNginx } from "../servers/nginx.ts";
 import type { Server } from "../servers/server.ts";
 import { accept, open } from "../support/socket.ts";
+import { tested } from "../support/tested.ts";
 
 interface Answer {
   readonly status: number;
@@ -79,6 +80,13 @@ app.on("upgrade", (req, socket) => {
   void sessions.loadCookie(req.headers.cookie).then((session) => {
     accept(req, socket).send(session.get("text") ?? "nobody");
   });
+});
+
+tested({
+  area: "adapter",
+  what: "node",
+  with: "nginx in front",
+  note: "TLS ended there, default and full headers, buffering, WebSocket, a shared cache",
 });
 
 describe("nginx", () => {
