@@ -175,7 +175,7 @@ const failures: readonly Check[] = [
         const started = Date.now();
         const work = operation === "load" ? a.loadToken(token) : session.commit();
         await unavailable(work, `hung ${operation}`);
-        between(Date.now() - started, 0, 4000, `milliseconds until a hung ${operation} failed`);
+        between(Date.now() - started, 0, 3000, `milliseconds until a hung ${operation} failed`);
       }
     },
   ),
