@@ -166,7 +166,7 @@ const failures: readonly Check[] = [
     ["G6", "records"],
     async (world) => {
       for (const operation of ["load", "create", "update", "destroy"] as const) {
-        const { store, cut: a, whole } = cut(world, { storeTimeout: 800 });
+        const { store, cut: a, whole } = cut(world, { storeTimeout: 400 });
         const token = await begin(whole);
         const session = await a.loadToken(operation === "create" ? undefined : token);
         if (operation === "destroy") session.destroy();
@@ -175,7 +175,7 @@ const failures: readonly Check[] = [
         const started = Date.now();
         const work = operation === "load" ? a.loadToken(token) : session.commit();
         await unavailable(work, `hung ${operation}`);
-        between(Date.now() - started, 0, 3000, `milliseconds until a hung ${operation} failed`);
+        between(Date.now() - started, 0, 1500, `milliseconds until a hung ${operation} failed`);
       }
     },
   ),
