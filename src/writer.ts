@@ -15,25 +15,20 @@ import {
   Batch,
   type First,
   type Job,
-  type Queue,
   type Waiting,
   type WriterOptions,
 } from "./batch.ts";
 import { retryOrThrow } from "./failure.ts";
 import { perRequest } from "./isolate.ts";
+import { type Line, Lines } from "./lines.ts";
 import { isPromise } from "./reply.ts";
 import type { CreateRecord, Reply } from "./store.ts";
 import { sleep } from "./timeouts.ts";
 import { sameDigest } from "./token.ts";
 
-/** The commits of one record while one of them is under way. */
-interface Line extends Queue {
-  work: Promise<unknown> | undefined;
-}
-
 export class Writer {
   readonly #options: WriterOptions;
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new Lines();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: WriterOptions) {
@@ -46,7 +41,7 @@ export class Writer {
    * @throws {SessionError} what a promise from here rejects with, too.
    */
   commit(key: string, id: string, job: Job): Reply<Base> {
-    const line = this.#lines.get(key);
+    const line = this.#lines.find(key);
     if (line !== undefined) {
       return new Promise((resolve, reject) => {
         line.waiting.push(this.#waiting(job, resolve, reject));
@@ -57,24 +52,27 @@ export class Writer {
     const first = batch.start(job);
     const { sent } = first;
     if (!isPromise(sent)) {
-      return sent.done === true ? batch.done(first) : this.#write(key, id, job, batch, first);
+      if (sent.done === true) return batch.done(first);
+      const own = newLine(key);
+      if (!perRequest) this.#lines.add(own);
+      return this.#write(own, id, job, batch, first, performance.now());
     }
     const since = performance.now();
-    const fresh: Line = { waiting: [], newest: undefined, work: undefined };
-    if (!perRequest) this.#lines.set(key, fresh);
+    const fresh = newLine(key);
+    if (!perRequest) this.#lines.add(fresh);
     // Nearly always the first send is all, and nobody has queued up: it costs this one promise.
     const work = sent.then(
       (answer) => {
         if (answer.done !== true) {
-          return this.#write(key, id, job, batch, { ...first, sent: answer }, since, fresh);
+          return this.#write(fresh, id, job, batch, { ...first, sent: answer }, since);
         }
         const base = batch.done(first);
         fresh.newest = base;
-        this.#next(key, id, fresh);
+        this.#next(fresh, id);
         return base;
       },
       (error: unknown) => {
-        this.#next(key, id, fresh);
+        this.#next(fresh, id);
         throw error;
       },
     );
@@ -84,34 +82,31 @@ export class Writer {
 
   /** The whole way, for a commit whose first send was not all. */
   #write(
-    key: string,
+    line: Line,
     id: string,
     job: Job,
     batch: Batch,
     first: First,
-    since: number = performance.now(),
-    line: Line = { waiting: [], newest: undefined, work: undefined },
+    since: number,
   ): Promise<Base> {
     return new Promise((resolve, reject) => {
       const members = [this.#waiting(job, resolve, reject, since)];
       const writing = batch.write(members, line, first);
-      if (perRequest) return;
-      this.#lines.set(key, line);
-      line.work = this.#run(key, id, line, writing);
+      if (!perRequest) line.work = this.#run(line, id, writing);
     });
   }
 
   /** Goes on with what has queued up meanwhile. */
-  #next(key: string, id: string, line: Line): void {
+  #next(line: Line, id: string): void {
     if (perRequest) return;
-    if (line.waiting.length === 0) this.#lines.delete(key);
-    else line.work = this.#run(key, id, line, Promise.resolve(false));
+    if (line.waiting.length === 0) this.#lines.delete(line);
+    else line.work = this.#run(line, id, Promise.resolve(false));
   }
 
   /** Resolves when no write is under way. */
   async drain(): Promise<void> {
     while (this.#running.size + this.#lines.size > 0) {
-      const works = [...this.#lines.values()].map(({ work }) => work);
+      const works = this.#lines.all().map(({ work }) => work);
       await Promise.allSettled([...this.#running, ...works]);
     }
   }
@@ -137,7 +132,7 @@ export class Writer {
   }
 
   /** Writes what has queued up behind `writing`, and what queues up behind that. */
-  async #run(key: string, id: string, line: Line, writing: Promise<boolean>): Promise<void> {
+  async #run(line: Line, id: string, writing: Promise<boolean>): Promise<void> {
     let write = writing;
     for (;;) {
       const started = performance.now();
@@ -151,9 +146,9 @@ export class Writer {
         batch.push(...line.waiting);
         line.waiting = [];
       }
-      write = new Batch(this.#options, key, id).write(batch, line);
+      write = new Batch(this.#options, line.key, id).write(batch, line);
     }
-    this.#lines.delete(key);
+    this.#lines.delete(line);
   }
 
   /**
@@ -210,6 +205,10 @@ export class Writer {
       }
     }
   }
+}
+
+function newLine(key: string): Line {
+  return { key, waiting: [], newest: undefined, work: undefined };
 }
 
 /**
