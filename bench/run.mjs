@@ -83,5 +83,6 @@ for (const part of wanted) {
     shell: windows,
   });
 }
-if (wanted.includes("requests")) run(executable, [join(here, "charts.ts")], { shell: windows });
+if (wanted.includes("requests") || wanted.includes("scale"))
+  run(executable, [join(here, "charts.ts")], { shell: windows });
 console.log("\nbench: results are in bench/results/latest.json");
