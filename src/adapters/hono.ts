@@ -2,7 +2,7 @@
 import type { SessionError } from "../errors.ts";
 import type { SessionManager } from "../manager.ts";
 import type { Participant } from "../carrier.ts";
-import { watch } from "./hono-early.ts";
+import { copyOfMade, watch } from "./hono-early.ts";
 import { statusFor } from "./page.ts";
 import { errorPage, type Failure, headOf, type Manager, WebCarrier, WebHead } from "./web-head.ts";
 
@@ -44,7 +44,7 @@ export function sessionMiddleware<D extends object>(
   return async (c, next) => {
     const { raw } = c.req;
     const outer = headOf(c);
-    const head = outer ?? new WebHead(raw, c);
+    const head = outer ?? new WebHead(raw, c, copyOfMade);
     if (!sessions.attach(c, new HonoCarrier(c, head, sessions), raw)) return next();
     // With several managers the outermost middleware commits for all: there is one head.
     if (outer !== undefined) return sessions.enter(c, next);

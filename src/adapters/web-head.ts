@@ -4,7 +4,7 @@ import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
 import { slot } from "../slot.ts";
 import { reasonOf, statusFor } from "./page.ts";
-import { Copied, Owned } from "./web-headers.ts";
+import { Copied, copyOf, Owned } from "./web-headers.ts";
 
 /** What the adapter uses of a manager, whatever its data type. */
 export interface Manager {
@@ -70,14 +70,19 @@ export class WebCarrier implements Carrier {
 export class WebHead {
   readonly #request: Request;
   readonly #given: object;
+  readonly #copyOf: (response: Response) => Response;
   readonly #entries: Entry[] = [];
   #signal: AbortSignal | undefined;
   sent = false;
 
-  /** `given` is what handlers and `onError` know the request by. */
-  constructor(request: Request, given: object) {
+  /**
+   * `given` is what handlers and `onError` know the request by; `copy` is for an adapter that knows
+   * more of some responses.
+   */
+  constructor(request: Request, given: object, copy: typeof copyOf = copyOf) {
     this.#request = request;
     this.#given = given;
+    this.#copyOf = copy;
     heads.set(given, this);
   }
 
@@ -194,7 +199,7 @@ export class WebHead {
    */
   dress(response: Response): Response {
     if (this.#entries.length === 0) return response;
-    const view = new Copied(response);
+    const view = new Copied(response, this.#copyOf);
     for (const { participant } of this.#entries) applyEffects(view, participant);
     return view.response;
   }

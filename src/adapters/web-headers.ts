@@ -24,11 +24,13 @@ export class Owned implements HeadView {
 
 /** Of a response that may not be touched: the first change makes a copy. */
 export class Copied implements HeadView {
+  readonly #copyOf: (response: Response) => Response;
   #response: Response;
   #headers: Headers;
   #isCopy = false;
 
-  constructor(response: Response) {
+  constructor(response: Response, copyOf: (response: Response) => Response) {
+    this.#copyOf = copyOf;
     this.#response = response;
     this.#headers = response.headers;
   }
@@ -53,9 +55,14 @@ export class Copied implements HeadView {
   #copy(): Headers {
     if (!this.#isCopy) {
       this.#isCopy = true;
-      this.#response = new Response(this.#response.body, this.#response);
+      this.#response = this.#copyOf(this.#response);
       this.#headers = this.#response.headers;
     }
     return this.#headers;
   }
+}
+
+/** A copy of any response; it takes over the body. */
+export function copyOf(response: Response): Response {
+  return new Response(response.body, response);
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import type { Server } from "node:http";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
 import { sessionMiddleware } from "../../src/adapters/hono.ts";
 import { serving } from "./harness.ts";
 import { cookies, kit } from "./kit.ts";
@@ -49,14 +49,24 @@ describe("hono on Node", () => {
       }
       const anonymous = await fetch(`${url}/text`);
       assert.deepEqual([anonymous.status, cookies(anonymous)], [200, []]);
-      for (const path of ["/text", "/own"]) {
-        const first = await fetch(`${url}${path}?name=eve`);
-        assert.equal(cookies(first).length, 1);
-        assert.equal(first.headers.get("cache-control"), "no-store");
-        // The body of the kept one has been used up: whatever comes, it holds no cookie of Eve's.
-        const later = await fetch(`${url}${path}`);
-        assert.deepEqual(cookies(later), []);
+      for (const name of ["eve", "mallory"]) {
+        const response = await fetch(`${url}/text?name=${name}`);
+        assert.deepEqual([response.status, await response.text()], [200, "kept"]);
+        const [cookie = ""] = cookies(response);
+        assert.equal((await sessions.loadCookie(cookie)).get("text"), name);
+        assert.equal(response.headers.get("cache-control"), "no-store");
+        assert.equal(response.headers.get("content-type"), "text/plain; charset=UTF-8");
+        assert.equal(response.headers.get("content-length"), "4");
+        const later = await fetch(`${url}/text`);
+        assert.deepEqual([later.status, await later.text(), cookies(later)], [200, "kept", []]);
       }
+      const first = await fetch(`${url}/own?name=eve`);
+      assert.equal(cookies(first).length, 1);
+      assert.equal(first.headers.get("cache-control"), "no-store");
+      // The body of the kept one has been used up: whatever comes, it holds no cookie of Eve's.
+      const printed = mock.method(console, "error", () => {});
+      assert.deepEqual(cookies(await fetch(`${url}/own`)), []);
+      printed.mock.restore();
     });
     for (const [path, response] of kept) {
       assert.deepEqual(response.headers.getSetCookie(), [], path);

@@ -211,6 +211,43 @@ describe("hono", () => {
     }
   });
 
+  it("methods of the context that middleware has replaced keep their say, with a token too", async () => {
+    const shorten = (text: unknown): string => String(text).replaceAll(" ", "");
+    for (const when of ["before", "between"]) {
+      const { sessions } = kit();
+      const app = new Hono();
+      const replaceIn = (c: Context, now: string): void => {
+        if (now !== when) return;
+        const { text, html, body, newResponse } = c;
+        Object.assign(c, {
+          text: (given: string, ...rest: []) => text(shorten(given), ...rest),
+          html: (given: string, ...rest: []) => html(shorten(given), ...rest),
+          body: (given: string, ...rest: []) => body(shorten(given), ...rest),
+          newResponse: (given: string, ...rest: []) => newResponse(shorten(given), ...rest),
+        });
+      };
+      app.use(async (c, next) => {
+        replaceIn(c, "before");
+        await next();
+      });
+      app.use(sessionMiddleware(sessions));
+      app.use(async (c, next) => {
+        (await sessions.load(c)).set("text", "x");
+        replaceIn(c, "between");
+        await next();
+      });
+      const page = "a page";
+      app.get("/text", (c) => c.text(page));
+      app.get("/html", (c) => c.html(page));
+      app.get("/body", (c) => c.body(page));
+      app.get("/newResponse", (c) => c.newResponse(page));
+      for (const path of ["/text", "/html", "/body", "/newResponse"]) {
+        const response = await app.request(path);
+        assert.deepEqual([await response.text(), cookies(response).length], ["apage", 1], path);
+      }
+    }
+  });
+
   it("a handler's Cache-Control and Vary hold, wherever it sets them", async () => {
     const own = { "Cache-Control": "max-age=60", Vary: "Accept" };
     const set = (headers: Headers): void => {
