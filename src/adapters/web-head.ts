@@ -211,7 +211,11 @@ export class WebHead {
   dressEarly(response: Response): void {
     if (this.sent) return;
     const view = new Owned(response);
-    for (const { participant } of this.#entries) applyEarly(view, participant);
+    try {
+      for (const { participant } of this.#entries) applyEarly(view, participant);
+    } catch {
+      // Immutable after all, of a method that somebody has replaced: `dress` will copy it.
+    }
   }
 }
 

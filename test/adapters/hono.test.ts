@@ -212,6 +212,7 @@ describe("hono", () => {
   });
 
   it("methods of the context that middleware has replaced keep their say, with a token too", async () => {
+    const elsewhere = Response.redirect("https://shop.example/");
     const shorten = (text: unknown): string => String(text).replaceAll(" ", "");
     for (const when of ["before", "between"]) {
       const { sessions } = kit();
@@ -224,6 +225,7 @@ describe("hono", () => {
           html: (given: string, ...rest: []) => html(shorten(given), ...rest),
           body: (given: string, ...rest: []) => body(shorten(given), ...rest),
           newResponse: (given: string, ...rest: []) => newResponse(shorten(given), ...rest),
+          json: () => elsewhere,
         });
       };
       app.use(async (c, next) => {
@@ -237,6 +239,7 @@ describe("hono", () => {
         await next();
       });
       const page = "a page";
+      app.get("/moved", (c) => c.json(page));
       app.get("/text", (c) => c.text(page));
       app.get("/html", (c) => c.html(page));
       app.get("/body", (c) => c.body(page));
@@ -245,6 +248,9 @@ describe("hono", () => {
         const response = await app.request(path);
         assert.deepEqual([await response.text(), cookies(response).length], ["apage", 1], path);
       }
+      const moved = await app.request("/moved");
+      assert.deepEqual([moved.status, cookies(moved).length], [302, 1]);
+      assert.equal(moved.headers.get("vary"), "Cookie");
     }
   });
 
