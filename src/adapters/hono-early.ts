@@ -21,15 +21,8 @@ interface Makers {
   newResponse?: unknown;
 }
 
-/** How a response came about: it is not touched a second time, since somebody keeps it. */
-interface Made {
-  readonly Context: Make;
-  readonly name: keyof Makers;
-  readonly make: Make;
-  readonly given: unknown;
-}
-
-const known = slot<Made>();
+/** What a response was made from, where that is a text or nothing at all. */
+const bodies = slot<string | null>();
 
 /** From now on the context's methods give `head` each response that they make. */
 export function watch(c: object, head: WebHead): void {
@@ -48,20 +41,23 @@ function isMethod(value: unknown): value is Make {
 }
 
 function watched(c: object, name: keyof Makers, make: Make, head: WebHead): Make {
-  const Context = c.constructor as Make;
-  const fresh = (response: unknown, given: unknown): unknown => {
-    if (response instanceof Response && known.get(response) === undefined) {
-      known.set(response, { Context, name, make, given });
-      head.dressEarly(response);
-    }
-    return response;
-  };
   return (...args) => {
     const made = Reflect.apply(make, c, args);
+    if (!isOriginal(c, name, make)) return made;
     // `c.html()` of a component is a promise, and its body is not what was given.
-    return made instanceof Promise
-      ? made.then((response: unknown) => fresh(response, undefined))
-      : fresh(made, args[0]);
+    if (made instanceof Promise) {
+      return made.then((response: Response) => {
+        head.dressEarly(response);
+        return response;
+      });
+    }
+    const response = made as Response;
+    const given = args[0];
+    if (name !== "json" && (typeof given === "string" || given === null)) {
+      bodies.set(response, given);
+    }
+    head.dressEarly(response);
+    return response;
   };
 }
 
@@ -70,46 +66,37 @@ function watched(c: object, name: keyof Makers, make: Make, head: WebHead): Make
  * stream, which costs 20 us to make and to read on Hono's Node server, and can be read once.
  */
 export function copyOfMade(response: Response): Response {
-  const body = bodyOf(known.get(response));
+  const body = bodies.get(response);
   return body === undefined ? copyOf(response) : new Response(body, response);
-}
-
-function bodyOf(made: Made | undefined): string | null | undefined {
-  if (made === undefined || made.name === "json") return undefined;
-  const { given } = made;
-  if (typeof given !== "string" && given !== null) return undefined;
-  return isOriginal(made) ? given : undefined;
 }
 
 /** The text of Hono's methods, by the class of its contexts. */
 const texts = slot<Readonly<Partial<Record<keyof Makers, string>>>>();
 
 /**
- * Whether the method is the one that Hono gave the context, which takes its first argument for the
- * body. Middleware may have put another in its place, one that shortens pages, say. Hono's are made
- * anew for each context, but all from one text; and as that uses private members, nobody can write it
- * outside of Hono's class.
+ * Whether the method is the one that Hono gave the context: it makes a new response, and takes its
+ * first argument for the body. Middleware may have put another in its place, one that shortens pages,
+ * say, or keeps them. Hono's are made anew for each context, but all from one text; and as that
+ * calls a private method, nobody can write it outside of Hono's class. (In some older Hono 4 it calls a public
+ * one, that may have been replaced too: then responses are copied as they are for everybody else.)
  */
-function isOriginal({ Context, name, make }: Made): boolean {
-  const text = String(make);
-  if (!text.includes("this.#")) return false;
+function isOriginal(c: object, name: keyof Makers, make: Make): boolean {
+  const Context: unknown = c.constructor;
+  if (!isMethod(Context)) return false;
   let known = texts.get(Context);
   if (known === undefined) {
     known = textsOf(Context);
     texts.set(Context, known);
   }
-  return known[name] === text;
+  return known[name] === String(make);
 }
 
 function textsOf(Context: Make): Partial<Record<keyof Makers, string>> {
   try {
-    const { text, html, body, newResponse } = Reflect.construct(Context, [{}]) as Makers;
-    return {
-      text: String(text),
-      html: String(html),
-      body: String(body),
-      newResponse: String(newResponse),
-    };
+    const { text, json, html, body, newResponse } = Reflect.construct(Context, [{}]) as Makers;
+    const all = { text, json, html, body, newResponse };
+    const own = Object.entries(all).map(([name, make]) => [name, String(make)] as const);
+    return Object.fromEntries(own.filter(([, made]) => made.includes("this.#newResponse(")));
   } catch {
     return {};
   }

@@ -211,11 +211,7 @@ export class WebHead {
   dressEarly(response: Response): void {
     if (this.sent) return;
     const view = new Owned(response);
-    try {
-      for (const { participant } of this.#entries) applyEarly(view, participant);
-    } catch {
-      // Immutable after all, of a method that somebody has replaced: `dress` will copy it.
-    }
+    for (const { participant } of this.#entries) applyEarly(view, participant);
   }
 }
 

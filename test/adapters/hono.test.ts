@@ -213,6 +213,7 @@ describe("hono", () => {
 
   it("methods of the context that middleware has replaced keep their say, with a token too", async () => {
     const elsewhere = Response.redirect("https://shop.example/");
+    const kept = new Response(null, { status: 204 });
     const shorten = (text: unknown): string => String(text).replaceAll(" ", "");
     for (const when of ["before", "between"]) {
       const { sessions } = kit();
@@ -225,7 +226,7 @@ describe("hono", () => {
           html: (given: string, ...rest: []) => html(shorten(given), ...rest),
           body: (given: string, ...rest: []) => body(shorten(given), ...rest),
           newResponse: (given: string, ...rest: []) => newResponse(shorten(given), ...rest),
-          json: () => elsewhere,
+          json: (given: string) => (given === "kept" ? kept : elsewhere),
         });
       };
       app.use(async (c, next) => {
@@ -240,6 +241,7 @@ describe("hono", () => {
       });
       const page = "a page";
       app.get("/moved", (c) => c.json(page));
+      app.get("/kept", (c) => c.json("kept"));
       app.get("/text", (c) => c.text(page));
       app.get("/html", (c) => c.html(page));
       app.get("/body", (c) => c.body(page));
@@ -248,6 +250,8 @@ describe("hono", () => {
         const response = await app.request(path);
         assert.deepEqual([await response.text(), cookies(response).length], ["apage", 1], path);
       }
+      assert.equal(cookies(await app.request("/kept")).length, 1);
+      if (when === "before") assert.deepEqual([...kept.headers], []);
       const moved = await app.request("/moved");
       assert.deepEqual([moved.status, cookies(moved).length], [302, 1]);
       assert.equal(moved.headers.get("vary"), "Cookie");
