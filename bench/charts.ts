@@ -144,7 +144,7 @@ function plot(title: string, unit: string, lines: readonly Line[], x: number): s
 function scaleChart({ results, removal, date, node, cpu }: Scale): string {
   const width = panelWidth * 2 + 20;
   const span = (of: number, all: readonly number[]): number => {
-    const [low = 0, high = 1] = [Math.min(...all), Math.max(...all)];
+    const [low, high] = [Math.min(...all), Math.max(...all)];
     return high === low ? 0 : (of - low) / (high - low);
   };
   const logs = results.map(({ count }) => Math.log10(count));
