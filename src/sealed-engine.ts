@@ -10,6 +10,7 @@ import type {
   Jar,
   RejectedReason,
   Revocations,
+  SealedEngineMaker,
   SealedRecord,
   SealedStore,
 } from "./sealed.ts";
@@ -18,7 +19,11 @@ import type { Found, Shared } from "./shared.ts";
 
 const none: readonly string[] = Object.freeze([]);
 
-export class SealedEngine implements Engine {
+/** What a `SealedStore` brings along: the manager does not import it. */
+export const sealedEngine: SealedEngineMaker = (shared: Shared, store: SealedStore): Engine =>
+  new SealedEngine(shared, store);
+
+class SealedEngine implements Engine {
   readonly #shared: Shared;
   readonly #store: SealedStore;
   readonly #jar: Jar;
