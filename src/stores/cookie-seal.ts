@@ -14,8 +14,9 @@
  * The additional data bind everything else: library and format, purpose, cookie name, manager name,
  * key id, count of cookies.
  */
-import { type Ring, type RingKey } from "./cookie-keys.ts";
-import { fromText, toText } from "./cookie-text.ts";
+import type { Soon } from "../sealed.ts";
+import type { Ring, RingKey } from "./cookie-keys.ts";
+import { allocate, fromText, toText } from "./cookie-text.ts";
 import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
@@ -69,19 +70,6 @@ export function textLength(dataLength: number): { padded: number; least: number 
   return { padded: Math.ceil(bytes / bucket) * bucketText, least: Math.ceil(bytes / 3) * 4 };
 }
 
-// A call for 24 random bytes costs ten times what slicing them off a block costs.
-const pool = new Uint8Array(nonceLength * 64);
-let poolAt = pool.length;
-
-function nonce(): Uint8Array {
-  if (poolAt === pool.length) {
-    crypto.getRandomValues(pool);
-    poolAt = 0;
-  }
-  poolAt += nonceLength;
-  return pool.slice(poolAt - nonceLength, poolAt);
-}
-
 /** Seals and opens for one cookie of one manager. */
 export class Sealer {
   readonly #ring: Ring;
@@ -98,14 +86,11 @@ export class Sealer {
     return this.#ring.first.id;
   }
 
-  /** The text of these plaintext bytes, under the first key. */
-  seal(kind: Kind, count: number, plain: Uint8Array): string | Promise<string> {
+  /** The text of a message, which has its plaintext only, under the first key. */
+  seal(kind: Kind, count: number, message: Uint8Array): Soon<string> {
     const { first } = this.#ring;
-    const fresh = nonce();
-    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count), nonceLength);
-    return sealed instanceof Uint8Array
-      ? textOf(fresh, sealed)
-      : sealed.then((bytes) => textOf(fresh, bytes));
+    const sealing = first.keys.seal(message, this.#bind(kind, first.id, count));
+    return sealing instanceof Promise ? sealing.then(() => toText(message)) : toText(message);
   }
 
   /** The plaintext; `false` when it is not authentic, undefined when the text is not of our form. */
@@ -114,16 +99,11 @@ export class Sealer {
     key: RingKey,
     count: number,
     text: string,
-  ): Uint8Array | false | undefined | Promise<Uint8Array | false> {
-    const bytes = fromText(text);
-    if (bytes === undefined || bytes.length < overhead) return undefined;
-    const opened = key.cipher.open(
-      bytes.subarray(0, nonceLength),
-      bytes.subarray(nonceLength),
-      this.#bind(kind, key.id, count),
-    );
-    if (opened === undefined || opened instanceof Uint8Array) return opened ?? false;
-    return opened.then((plain) => plain ?? false);
+  ): Soon<Uint8Array | false | undefined> {
+    const message = fromText(text);
+    if (message === undefined || message.length < overhead) return undefined;
+    const opened = key.keys.open(text, message, this.#bind(kind, key.id, count));
+    return opened instanceof Promise ? opened.then((plain) => plain ?? false) : (opened ?? false);
   }
 
   #bind(kind: Kind, keyId: string, count: number): Uint8Array {
@@ -136,24 +116,21 @@ export class Sealer {
   }
 }
 
-/** `sealed` has room in front. */
-function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
-  sealed.set(fresh);
-  return toText(sealed);
-}
-
-/** The plaintext of a data cookie whose text has `length` characters. */
+/** The message of a data cookie whose text has `length` characters: its plaintext, with room for the rest. */
 export function encodeData(plain: Plain, length: number): Uint8Array {
   const { data } = plain;
-  const bytes = new Uint8Array((length / 4) * 3 - overhead);
-  bytes[0] = data.length >> 8;
-  bytes[1] = data.length;
-  writeId(bytes, 2, plain.id);
-  writeTime(bytes, 20, plain.created);
-  writeTime(bytes, 26, plain.issued);
-  writeTime(bytes, 32, plain.deadline);
-  writeTime(bytes, 38, plain.idle ?? 0);
-  bytes.set(data, headLength);
+  const bytes = allocate((length / 4) * 3);
+  const start = nonceLength;
+  bytes[start] = data.length >> 8;
+  bytes[start + 1] = data.length;
+  writeId(bytes, start + 2, plain.id);
+  writeTime(bytes, start + 20, plain.created);
+  writeTime(bytes, start + 26, plain.issued);
+  writeTime(bytes, start + 32, plain.deadline);
+  writeTime(bytes, start + 38, plain.idle ?? 0);
+  bytes.set(data, start + headLength);
+  // Not zero by itself: the memory may have been used before.
+  bytes.fill(0, start + headLength + data.length);
   return bytes;
 }
 
@@ -173,11 +150,11 @@ export function decodeData(bytes: Uint8Array): Plain | undefined {
   };
 }
 
-/** The plaintext of a stamp. */
+/** The message of a stamp. */
 export function encodeStamp(id: string, idle: number): Uint8Array {
-  const bytes = new Uint8Array(2 * bucket - overhead);
-  writeId(bytes, 0, id);
-  writeTime(bytes, idLength, idle);
+  const bytes = new Uint8Array(2 * bucket);
+  writeId(bytes, nonceLength, id);
+  writeTime(bytes, nonceLength + idLength, idle);
   return bytes;
 }
 

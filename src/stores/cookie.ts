@@ -6,7 +6,8 @@ import type { Store } from "../store.ts";
 import { CookieJar, mostChunks } from "./cookie-jar.ts";
 import { type CookieKey, type RevokedKey, type Ring, ringOf } from "./cookie-keys.ts";
 import { RevocationList, type UserOf } from "./cookie-revocations.ts";
-import { native, web } from "./cookie-xaes.ts";
+import { web } from "./cookie-webcrypto.ts";
+import { native } from "./cookie-xaes.ts";
 
 export type { CookieKey, RevokedKey } from "./cookie-keys.ts";
 export type { UserOf } from "./cookie-revocations.ts";
