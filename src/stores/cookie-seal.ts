@@ -49,14 +49,18 @@ export interface Parsed {
   readonly text: string;
 }
 
-const shape = /^v1\.([A-Za-z0-9_-]{1,32})\.(?:([2-9])\.)?([A-Za-z0-9_-]+)$/;
+const head = /^v1\.([A-Za-z0-9_-]{1,32})\.(?:([2-9])\.)?/;
 
-/** Undefined for a value of another form. */
+/** Undefined for a value of another form; its text is checked by whoever decodes it. */
 export function parse(value: string): Parsed | undefined {
-  const parts = shape.exec(value);
+  const parts = head.exec(value);
   if (parts === null) return undefined;
-  const [, keyId = "", count = "1", text = ""] = parts;
-  return { keyId, count: Number(count), text };
+  const [start, keyId = "", count] = parts;
+  return {
+    keyId,
+    count: count === undefined ? 1 : Number(count),
+    text: value.slice(start.length),
+  };
 }
 
 /** What stands before the text. */
