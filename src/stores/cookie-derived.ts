@@ -89,7 +89,7 @@ export class DerivedKeys {
     // Kept only if it has opened something: what anybody can send must not push out what is used.
     const keep = (plain: Uint8Array | undefined): Uint8Array | undefined => {
       // The text of its own: a part of the cookie's would keep all of that alive.
-      if (plain !== undefined) this.#keep(toText(message.subarray(0, prefixLength)), derived);
+      if (plain !== undefined) this.#keep(toText(message, 0, prefixLength), derived);
       return plain;
     };
     const plain = derived.open(message, additional);

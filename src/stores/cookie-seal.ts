@@ -78,7 +78,8 @@ export function textLength(dataLength: number): { padded: number; least: number 
 export class Sealer {
   readonly #ring: Ring;
   readonly #binding: string;
-  readonly #additional = new Map<string, Uint8Array>();
+  /** By key; of a stamp, and from 1 on of data in so many cookies. */
+  readonly #additional = new Map<RingKey, Uint8Array[]>();
 
   constructor(ring: Ring, cookie: string, manager: string) {
     this.#ring = ring;
@@ -93,7 +94,7 @@ export class Sealer {
   /** The text of a message, which has its plaintext only, under the first key. */
   seal(kind: Kind, count: number, message: Uint8Array): Soon<string> {
     const { first } = this.#ring;
-    const sealing = first.keys.seal(message, this.#bind(kind, first.id, count));
+    const sealing = first.keys.seal(message, this.#bind(kind, first, count));
     return sealing instanceof Promise ? sealing.then(() => toText(message)) : toText(message);
   }
 
@@ -106,16 +107,22 @@ export class Sealer {
   ): Soon<Uint8Array | false | undefined> {
     const message = fromText(text);
     if (message === undefined || message.length < overhead) return undefined;
-    const opened = key.keys.open(text, message, this.#bind(kind, key.id, count));
+    const opened = key.keys.open(text, message, this.#bind(kind, key, count));
     return opened instanceof Promise ? opened.then((plain) => plain ?? false) : (opened ?? false);
   }
 
-  #bind(kind: Kind, keyId: string, count: number): Uint8Array {
+  #bind(kind: Kind, key: RingKey, count: number): Uint8Array {
+    const at = kind === "data" ? count : 0;
+    return this.#additional.get(key)?.[at] ?? this.#makeBinding(kind, key, count, at);
+  }
+
+  #makeBinding(kind: Kind, key: RingKey, count: number, at: number): Uint8Array {
+    const { id: keyId } = key;
     const name = `${kind}\0${keyId}\0${count}`;
-    const known = this.#additional.get(name);
-    if (known !== undefined) return known;
     const bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
-    this.#additional.set(name, bytes);
+    const known = this.#additional.get(key) ?? [];
+    known[at] = bytes;
+    this.#additional.set(key, known);
     return bytes;
   }
 }
@@ -196,5 +203,5 @@ function writeId(bytes: Uint8Array, at: number, id: string): void {
 }
 
 function readId(bytes: Uint8Array, at: number): string {
-  return toText(bytes.subarray(at, at + idLength));
+  return toText(bytes, at, at + idLength);
 }

@@ -30,11 +30,11 @@ export function allocate(length: number): Uint8Array {
   return native === undefined ? new Uint8Array(length) : native.allocUnsafe(length);
 }
 
-/** The text of a multiple of three bytes. */
-export function toText(bytes: Uint8Array): string {
+/** The text of a multiple of three bytes: of all of them, or of those from `start` to `end`. */
+export function toText(bytes: Uint8Array, start: number = 0, end: number = bytes.length): string {
   return base64urlSlice === undefined
-    ? slowToText(bytes)
-    : base64urlSlice.call(bytes, 0, bytes.length);
+    ? slowToText(bytes.subarray(start, end))
+    : base64urlSlice.call(bytes, start, end);
 }
 
 /** The bytes of a text; undefined unless `toText` could have written it. */
