@@ -16,7 +16,7 @@
  */
 import type { Soon } from "../sealed.ts";
 import type { Ring, RingKey } from "./cookie-keys.ts";
-import { allocate, fromText, toText } from "./cookie-text.ts";
+import { allocate, fromText, toText, writeText } from "./cookie-text.ts";
 import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
@@ -28,6 +28,7 @@ const overhead = nonceLength + tagLength;
 const headLength = 44;
 const stampLength = 24;
 const idLength = 18;
+const idText = 24;
 
 /** What a seal is for. */
 export type Kind = "data" | "idle";
@@ -141,7 +142,7 @@ export function encodeData(plain: Plain, length: number): Uint8Array {
   writeTime(bytes, start + 38, plain.idle ?? 0);
   bytes.set(data, start + headLength);
   // Not zero by itself: the memory may have been used before.
-  bytes.fill(0, start + headLength + data.length);
+  for (let at = start + headLength + data.length; at < bytes.length; at++) bytes[at] = 0;
   return bytes;
 }
 
@@ -197,9 +198,8 @@ function readTime(bytes: Uint8Array, at: number): number {
 }
 
 function writeId(bytes: Uint8Array, at: number, id: string): void {
-  const raw = fromText(id);
-  if (raw?.length === idLength) bytes.set(raw, at);
-  else throw new TypeError("An id has 24 characters of base64url");
+  if (id.length === idText && writeText(bytes, at, id)) return;
+  throw new TypeError("An id has 24 characters of base64url");
 }
 
 function readId(bytes: Uint8Array, at: number): string {

@@ -37,6 +37,15 @@ export function toText(bytes: Uint8Array, start: number = 0, end: number = bytes
     : base64urlSlice.call(bytes, start, end);
 }
 
+/** Writes the bytes of a text that `toText` has written; false for another that is seen to be none. */
+export function writeText(to: Uint8Array, at: number, text: string): boolean {
+  const length = (text.length / 4) * 3;
+  if (base64urlWrite !== undefined) return base64urlWrite.call(to, text, at, length) === length;
+  const bytes = slowFromText(text);
+  if (bytes !== undefined) to.set(bytes, at);
+  return bytes !== undefined;
+}
+
 /** The bytes of a text; undefined unless `toText` could have written it. */
 export function fromText(text: string): Uint8Array | undefined {
   if (base64urlWrite === undefined || base64urlSlice === undefined) return slowFromText(text);
