@@ -22,7 +22,7 @@ const restLength = nonceLength - prefixLength;
 const prefixText = (prefixLength / 3) * 4;
 
 // A call for 12 random bytes costs ten times what slicing them off a block costs.
-const pool = new Uint8Array(restLength * 128);
+const pool = new Uint8Array(restLength * 64);
 let poolAt = pool.length;
 
 /** Fresh random bytes, 12 at a time. */

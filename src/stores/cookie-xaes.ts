@@ -112,7 +112,7 @@ class NodeCipher implements Cipher {
     this.#k1 = double(new Uint8Array(this.#blocks.update(new Uint8Array(16))));
   }
 
-  /** A KeyObject, since Node 24 takes 12 us to make a cipher of raw bytes, and 1 us of one (bench/micro/seal.ts). */
+  /** A KeyObject, since Node 24 takes 12 us to make a cipher of raw bytes, and 2 us of one (bench/micro/seal.ts). */
   derive(prefix: Uint8Array): NodeDerived {
     const input = blocks(this.#k1, prefix, this.#input);
     const key = this.#crypto.createSecretKey(this.#blocks.update(input));
