@@ -104,11 +104,11 @@ describe("MySQLStore: faults", () => {
       admin,
       pause: "SELECT SLEEP(0.6)",
       crowd: mysqlClients.mysql2,
-      strike: async () => {
+      strike: async (random) => {
         const others = await admin(
           "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'app'",
         );
-        const what = Math.random() < 0.7 ? "QUERY" : "CONNECTION";
+        const what = random() < 0.7 ? "QUERY" : "CONNECTION";
         return others.map(({ id }) => `KILL ${what} ${String(id)}`);
       },
       readOnly: async (on) => {
