@@ -40,7 +40,7 @@ describe("MySQLStore: faults", () => {
 
   for (const [name, connect] of clients) {
     let rows: Connected<MySQLClient> | undefined;
-    before(async () => (rows = await connect(server.url)));
+    before(async () => (rows = await connect(server.url, { timeout: 10_000 })));
     after(() => rows?.end());
     hostileRowTests({
       name,
@@ -62,7 +62,7 @@ describe("MySQLStore: faults", () => {
 
     it(`${name}: a session above max_allowed_packet is too-large, below it is stored`, async () => {
       await admin(`SET GLOBAL max_allowed_packet = ${2 ** 21}`);
-      const { client, end } = await connect(server.url);
+      const { client, end } = await connect(server.url, { timeout: 10_000 });
       const store = new MySQLStore(client);
       const sessions = new SessionManager<{ text: string }>({
         store,

@@ -35,7 +35,7 @@ describe("PostgresStore: faults", () => {
   for (const [name, connect] of clients) {
     let rows: Connected<PostgresClient> | undefined;
     before(async () => {
-      rows = await connect(server.url);
+      rows = await connect(server.url, { timeout: 10_000 });
       await new PostgresStore(rows.client).setUp();
     });
     after(() => rows?.end());
