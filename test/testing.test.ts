@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SessionError } from "../src/errors.ts";
 import { SessionManager } from "../src/manager.ts";
+import type { StoreRecord } from "../src/store.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
 import { createSession, ManualClock } from "../src/testing/index.ts";
 import { storeSuite } from "../src/testing/store.ts";
@@ -125,6 +126,32 @@ describe("storeSuite", () => {
     }
     mocked.mock.restore();
     assert.equal(stalls, 2 * hurried.length);
+  });
+
+  it("asks again when a reply took long, of which an engine knows its server's time badly", async () => {
+    for (const name of ["create stores what load returns", "create only inserts"]) {
+      const store = new MemoryStore();
+      const load = store.load.bind(store);
+      let slow = 0;
+      store.load = (key) => {
+        const record = load(key) as StoreRecord;
+        if (slow++ > 0) return record;
+        const until = performance.now() + 400;
+        while (performance.now() < until);
+        return { ...record, deadlineIn: record.deadlineIn + 200 };
+      };
+      await collect(storeSuite, async () => ({ store })).get(name)?.();
+    }
+    const store = new MemoryStore();
+    const load = store.load.bind(store);
+    store.load = (key) => {
+      const record = load(key) as StoreRecord | undefined;
+      return record && { ...record, deadlineIn: record.deadlineIn + 200 };
+    };
+    await assertFails(
+      collect(storeSuite, async () => ({ store })),
+      "create stores what load returns",
+    );
   });
 
   it("finds an engine that ends a short life too early", async () => {

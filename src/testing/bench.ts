@@ -123,9 +123,17 @@ export class Bench {
     return await this.within(limit, () => this.given(this.fresh(name), options));
   }
 
-  /** The record under the key, which must be there. */
+  /**
+   * The record under the key, which must be there. An engine may know its server's time by the replies
+   * alone, and of one that took long it knows little: then it is asked again.
+   */
   async loaded(key: string): Promise<StoreRecord> {
-    return present(await this.store.load(key), `load of ${key.slice(this.prefix.length)}`);
+    for (let tries = 1; ; tries++) {
+      const start = performance.now();
+      const record = await this.store.load(key);
+      const found = present(record, `load of ${key.slice(this.prefix.length)}`);
+      if (performance.now() - start < rounding || tries === 3) return found;
+    }
   }
 
   /** Asserts that there is no record under the key. */

@@ -156,15 +156,17 @@ function grouped(nodes: readonly Server[], stop: () => Promise<void>): ClusterSe
       await wait(nodes, "quick");
       await old.kill();
       const alive = nodes.filter((node) => node.pid !== undefined);
+      let next = old;
       await until("every node sees the successor", async () => {
         const infos = alive.map(async (node) =>
           String(await command(node.port, "CLUSTER", "INFO")),
         );
         const whole = (await Promise.all(infos)).every((info) => info.includes("cluster_state:ok"));
-        return whole && (await primary(slot, old)) !== old;
+        next = await primary(slot, old);
+        return whole && next !== old;
       });
       await wait(nodes, "patient");
-      return primary(slot, old);
+      return next;
     },
     moveSlot: async (slot, to) => moveSlot(slot, await primary(slot), to, nodes),
     stop,
