@@ -267,19 +267,21 @@ describe("demo", { concurrency: 2 }, () => {
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     test(`${signal} stops cleanly`, async (t) => {
-      const { child, exit, errors, port } = await start(t);
-      cookieOf(await send(port, "GET", "/put"));
-      const ahead = connect(port, "localhost"); // as browsers do, before there is a request
-      t.after(() => ahead.destroy());
-      await once(ahead, "connect");
-      const before = performance.now();
-      child.kill(signal);
-      assert.equal(await exit, 0);
-      assert.ok(
-        performance.now() - before < 2_500,
-        "nothing to wait for: no grace of three seconds",
-      );
-      assert.equal(errors(), "");
+      // A grace of three seconds is never shorter; without one, a busy machine may take as long.
+      let took = Infinity;
+      for (let tries = 0; tries < 4 && took > 2500; tries++) {
+        const { child, exit, errors, port } = await start(t);
+        cookieOf(await send(port, "GET", "/put"));
+        const ahead = connect(port, "localhost"); // as browsers do, before there is a request
+        t.after(() => ahead.destroy());
+        await once(ahead, "connect");
+        const before = performance.now();
+        child.kill(signal);
+        assert.equal(await exit, 0);
+        took = performance.now() - before;
+        assert.equal(errors(), "");
+      }
+      assert.ok(took <= 2500, `nothing to wait for, and it took ${took} ms`);
     });
   }
 
@@ -295,12 +297,19 @@ describe("demo", { concurrency: 2 }, () => {
   }
 
   test("one Ctrl-C that arrives twice, as under npm, still stops cleanly", async (t) => {
-    const { child, exit, output, port } = await start(t);
-    await hang(t, port);
-    child.kill("SIGINT");
-    while (!output().includes("Stopping.")) await once(child.stdout!, "data");
-    child.kill("SIGINT");
-    assert.equal(await exit, 0, "the unfinished request is cut after the grace");
+    for (let tries = 1; ; tries++) {
+      const { child, exit, output, port } = await start(t);
+      await hang(t, port);
+      const first = performance.now();
+      child.kill("SIGINT");
+      while (!output().includes("Stopping.")) await once(child.stdout!, "data");
+      child.kill("SIGINT");
+      const status = await exit;
+      // A machine that stalls between the two makes them two key presses.
+      if (status === 130 && performance.now() - first > 500 && tries < 5) continue;
+      assert.equal(status, 0, "the unfinished request is cut after the grace");
+      return;
+    }
   });
 
   test("a second Ctrl-C forces", async (t) => {

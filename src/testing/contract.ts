@@ -80,7 +80,7 @@ const creating: readonly Check[] = [
     await unchanged(bench, before, "a refused create");
   }),
   check("create after the end of the old record inserts a new one", ["G5"], async (bench) => {
-    const old = await bench.given(bench.key("a"), { lifetime: short });
+    const old = await bench.brief("a", { lifetime: short });
     await bench.store.update(old.key, fitting(old));
     await bench.wait(short + beyond);
     const record = await bench.given(old.key, { data: bytes(4), idle: minute });
@@ -99,25 +99,35 @@ const loading: readonly Check[] = [
     equal(await bench.store.touch(key, bench.digest(), minute), false, "touch");
   }),
   check("load ends at the absolute deadline", ["G5"], async (bench) => {
-    const { key } = await bench.given(bench.key("a"), { lifetime: short });
-    await bench.wait(within);
-    const record = await bench.loaded(key);
-    between(record.deadlineIn, 1, short - within + rounding, "deadlineIn after a while");
-    between(record.age, within - rounding, within + slack, "age after a while");
+    const key = await bench.within(short, async () => {
+      const { key } = await bench.given(bench.fresh("a"), { lifetime: short });
+      await bench.wait(within);
+      const record = await bench.loaded(key);
+      between(record.deadlineIn, 1, short - within + rounding, "deadlineIn after a while");
+      between(record.age, within - rounding, within + slack, "age after a while");
+      return key;
+    });
     await bench.wait(short - within + beyond);
     await bench.missing(key, "an expired record");
   }),
   check("load ends at the idle expiry", ["G5"], async (bench) => {
-    const { key } = await bench.given(bench.key("a"), { idle: short });
-    await bench.wait(within);
-    between((await bench.loaded(key)).idleIn, 1, short - within + rounding, "idleIn after a while");
+    const key = await bench.within(short, async () => {
+      const { key } = await bench.given(bench.fresh("a"), { idle: short });
+      await bench.wait(within);
+      const { idleIn } = await bench.loaded(key);
+      between(idleIn, 1, short - within + rounding, "idleIn after a while");
+      return key;
+    });
     await bench.wait(short - within + beyond);
     await bench.missing(key, "an idle record");
   }),
   check("load does not count as use", ["G5"], async (bench) => {
-    const { key } = await bench.given(bench.key("a"), { idle: short });
-    await bench.wait(within);
-    await bench.loaded(key);
+    const key = await bench.within(short, async () => {
+      const { key } = await bench.given(bench.fresh("a"), { idle: short });
+      await bench.wait(within);
+      await bench.loaded(key);
+      return key;
+    });
     await bench.wait(short - within + beyond);
     await bench.missing(key, "a record that was only loaded");
   }),
@@ -204,8 +214,8 @@ const updating: readonly Check[] = [
     await bench.missing(before.key, "a destroyed record");
   }),
   check("update of an expired record finds nothing", ["G2", "G5"], async (bench) => {
-    const ended = await bench.given(bench.key("ended"), { lifetime: short });
-    const idle = await bench.given(bench.key("idle"), { idle: short });
+    const ended = await bench.brief("ended", { lifetime: short });
+    const idle = await bench.brief("idle", { idle: short });
     await bench.wait(short + beyond);
     for (const record of [ended, idle]) {
       const change = fitting(record, { lifetime: hour, idle: minute });
@@ -296,9 +306,12 @@ const touching: readonly Check[] = [
     );
   }),
   check("touch keeps a session alive past its first idle expiry", ["G5"], async (bench) => {
-    const { key, digest } = await bench.given(bench.key("a"), { idle: short });
-    await bench.wait(within);
-    equal(await bench.store.touch(key, digest, hour), true, "touch");
+    const key = await bench.within(short, async () => {
+      const { key, digest } = await bench.given(bench.fresh("a"), { idle: short });
+      await bench.wait(within);
+      equal(await bench.store.touch(key, digest, hour), true, "touch");
+      return key;
+    });
     await bench.wait(short);
     await bench.loaded(key);
   }),
@@ -321,8 +334,8 @@ const touching: readonly Check[] = [
     await unchanged(bench, before, "a refused touch");
   }),
   check("touch does not revive an expired or destroyed record", ["G2", "G5"], async (bench) => {
-    const ended = await bench.given(bench.key("ended"), { lifetime: short });
-    const idle = await bench.given(bench.key("idle"), { idle: short });
+    const ended = await bench.brief("ended", { lifetime: short });
+    const idle = await bench.brief("idle", { idle: short });
     const destroyed = await bench.given(bench.key("destroyed"), { idle: minute });
     await bench.store.destroy(destroyed.key);
     await bench.wait(short + beyond);

@@ -83,14 +83,24 @@ const checks: readonly Check[] = [
     async (world) => {
       const times = { lifetime: 10 * second, idleTimeout: 3 * second, touchInterval: 1 } as const;
       const a = world.manager(times);
-      const tokens = [await begin(a), await begin(a)];
-      await world.bench.wait(1.5 * second);
-      const used = cookiesOf(present((await resume(a, tokens[0] ?? "")).token, "token"));
-      equal(used.size, 2, "cookies of a session that was used");
-      const [, stamp] = [...used];
-      const other = cookiesOf(tokens[1] ?? "").set(...present(stamp, "a stamp"));
-      await world.bench.wait(1.8 * second);
-      await resume(a, tokenOf(used));
+      const early = 1.5 * second;
+      const { tokens, used, other } = await world.bench.within(
+        early + times.idleTimeout,
+        async () => {
+          const stamped = await world.bench.within(times.idleTimeout, async () => {
+            const tokens = [await begin(a), await begin(a)];
+            await world.bench.wait(early);
+            const used = cookiesOf(present((await resume(a, tokens[0] ?? "")).token, "token"));
+            equal(used.size, 2, "cookies of a session that was used");
+            const [, stamp] = [...used];
+            const other = cookiesOf(tokens[1] ?? "").set(...present(stamp, "a stamp"));
+            return { tokens, used, other };
+          });
+          await world.bench.wait(1.8 * second);
+          await resume(a, tokenOf(stamped.used));
+          return stamped;
+        },
+      );
       await isOver(a, tokens[0] ?? "");
       await isOver(a, tokenOf(other));
       await world.bench.wait(8 * second);
@@ -98,11 +108,15 @@ const checks: readonly Check[] = [
     },
   ),
   scenario("G5: a change does not move the deadline", ["G5", "sealed"], async (world) => {
-    const a = world.manager({ lifetime: 2 * second });
-    const session = await resume(a, await begin(a));
-    await world.bench.wait(1.2 * second);
-    session.set("text", "changed");
-    await session.commit();
+    const lifetime = 2 * second;
+    const a = world.manager({ lifetime });
+    const session = await world.bench.within(lifetime, async () => {
+      const session = await resume(a, await begin(a));
+      await world.bench.wait(1.2 * second);
+      session.set("text", "changed");
+      await session.commit();
+      return session;
+    });
     await world.bench.wait(1.2 * second);
     await isOver(a, present(session.token, "token"));
   }),

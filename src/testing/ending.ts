@@ -85,8 +85,10 @@ const resurrections: readonly Check[] = [
     ["G2", "G5", "G6"],
     async (world) => {
       const a = world.manager({ lifetime: second });
-      const token = await begin(a);
-      const late = await resume(a, token);
+      const [token, late] = await world.bench.within(second, async () => {
+        const token = await begin(a);
+        return [token, await resume(a, token)] as const;
+      });
       await world.bench.wait(2 * second);
       late.set("text", "late");
       await rejects(late.commit(), "gone", "commit after the end");
@@ -165,11 +167,14 @@ const expiries: readonly Check[] = [
         idleTimeout: 1.4 * second,
         touchInterval: 1,
       });
-      const token = await begin(a);
-      await world.bench.wait(0.7 * second);
-      const session = await resume(a, token);
-      session.set("text", "used");
-      await session.commit();
+      const token = await world.bench.within(1.4 * second, async () => {
+        const token = await begin(a);
+        await world.bench.wait(0.7 * second);
+        const session = await resume(a, token);
+        session.set("text", "used");
+        await session.commit();
+        return token;
+      });
       await world.bench.wait(2.2 * second);
       await isOver(a, token);
     },
@@ -177,11 +182,16 @@ const expiries: readonly Check[] = [
   scenario("G5: use moves the idle expiry, and idling ends the session", ["G5"], async (world) => {
     const times = { idleTimeout: 1.5 * second, touchInterval: 1 } as const;
     const [a, b] = [world.manager(times), world.manager(times)];
-    const token = await begin(a);
-    await world.bench.wait(0.8 * second);
-    const used = await resume(b, token);
-    await world.bench.wait(0.9 * second);
-    const again = await resume(a, present(used.token, "token")); // 1.7 s old, used 0.9 s ago
+    const [early, late] = [0.8 * second, 0.9 * second];
+    const again = await world.bench.within(early + times.idleTimeout, async () => {
+      const used = await world.bench.within(times.idleTimeout, async () => {
+        const token = await begin(a);
+        await world.bench.wait(early);
+        return await resume(b, token);
+      });
+      await world.bench.wait(late);
+      return await resume(a, present(used.token, "token")); // 1.7 s old, used 0.9 s ago
+    });
     await world.bench.wait(2.2 * second);
     await isOver(a, present(again.token, "token"));
   }),
@@ -214,12 +224,15 @@ const expiries: readonly Check[] = [
     ["G5"],
     async (world) => {
       const times = { lifetime: 1.5 * second } as const;
-      const tokens: string[] = [];
       const managers = [-10 * minute, 0, 10 * minute].map((error) =>
         world.manager({ ...times, clock: () => Date.now() + error }),
       );
-      for (const sessions of managers) tokens.push(await begin(sessions));
-      for (const sessions of managers) for (const token of tokens) await resume(sessions, token);
+      const tokens = await world.bench.within(times.lifetime, async () => {
+        const begun: string[] = [];
+        for (const sessions of managers) begun.push(await begin(sessions));
+        for (const sessions of managers) for (const token of begun) await resume(sessions, token);
+        return begun;
+      });
       await world.bench.wait(2.7 * second);
       for (const sessions of managers) for (const token of tokens) await isOver(sessions, token);
     },

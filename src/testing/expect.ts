@@ -79,6 +79,32 @@ export async function rejects(
   fail(`${what}: expected a rejection, got ${show(value)}`);
 }
 
+/** How often `inTime` looks at the clock, in ms. */
+const turn = 50;
+
+/**
+ * What `work` comes to, which must be within `limit` ms. Of a time in which this program's timers stood
+ * still only two turns count: then the machine was slow, and not what is waited for.
+ */
+export async function inTime<T>(limit: number, work: Promise<T>, what: string): Promise<T> {
+  let settled = false;
+  const late = async (): Promise<never> => {
+    for (let left = limit; left > 0 && !settled;) {
+      const before = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.min(turn, left)));
+      left -= Math.min(performance.now() - before, 2 * turn);
+    }
+    fail(`${what}: not within ${limit} ms`);
+  };
+  const watch = late();
+  watch.catch(() => {});
+  try {
+    return await Promise.race([work, watch]);
+  } finally {
+    settled = true;
+  }
+}
+
 /** The `code` of an error, if it has one. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;

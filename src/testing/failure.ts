@@ -1,7 +1,7 @@
 /** G6 and G7: replies that get lost, records that are damaged. */
 import { statusOf } from "../errors.ts";
 import { type Bench, type Check, minute } from "./bench.ts";
-import { between, codeOf, equal, fail, ok, present, rejects } from "./expect.ts";
+import { codeOf, equal, fail, inTime, ok, present, rejects } from "./expect.ts";
 import { FaultyStore } from "./faults.ts";
 import { withFormat } from "./forge.ts";
 import { begin, isOver, resume, scenario, type World } from "./world.ts";
@@ -168,14 +168,13 @@ const failures: readonly Check[] = [
       for (const operation of ["load", "create", "update", "destroy"] as const) {
         const { store, cut: a, whole } = cut(world, { storeTimeout: 400 });
         const token = await begin(whole);
-        const session = await a.loadToken(operation === "create" ? undefined : token);
+        const session = await prompt(() => a.loadToken(operation === "create" ? undefined : token));
         if (operation === "destroy") session.destroy();
         else session.set("text", "changed");
         store.always(operation, "hung");
-        const started = Date.now();
         const work = operation === "load" ? a.loadToken(token) : session.commit();
-        await unavailable(work, `hung ${operation}`);
-        between(Date.now() - started, 0, 1500, `milliseconds until a hung ${operation} failed`);
+        const failed = unavailable(work, `hung ${operation}`);
+        await inTime(1500, failed, `the failure of a hung ${operation}`);
       }
     },
   ),
@@ -189,6 +188,17 @@ const failures: readonly Check[] = [
     if (!world.seen.includes("touch-failed")) fail("no event `touch-failed`");
   }),
 ];
+
+/** What prepares a test of a short store timeout: on a busy machine not every call is within it. */
+async function prompt<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== "store-timeout" || tries === 10) throw error;
+    }
+  }
+}
 
 async function unavailable(work: Promise<unknown>, what: string): Promise<void> {
   const codes = ["store-failed", "store-timeout", "commit-unknown"] as const;

@@ -22,8 +22,6 @@ async function eventually(
   ok(false, what);
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
-
 /** The code of an error that `work` throws. */
 function thrown(work: () => void): unknown {
   try {
@@ -171,8 +169,15 @@ async function leave(site: Site, path: string, cookie: string | undefined, when:
   await lost.catch(() => "lost");
 }
 
-/** Servers notice a client that left when the system tells them. */
-const noticed = 300;
+/**
+ * 300 ms: servers notice a client that left when the system tells them. In turns, each of which lets the
+ * server look, as all are over at once when the machine stalls.
+ */
+async function noticed(): Promise<void> {
+  for (let turns = 0; turns < 6; turns++) {
+    await new Promise((resolve) => void setTimeout(resolve, 50));
+  }
+}
 
 const leaving: readonly Behaviour[] = [
   {
@@ -185,13 +190,14 @@ const leaving: readonly Behaviour[] = [
         site.events.filter((event) => event.type === "rolled-back" && event.reason === "closed")
           .length;
       for (const what of ["new", "renewal", "change"]) {
-        const [recorded, done] = [gate(), gate()];
+        const [recorded, left, done] = [gate(), gate(), gate()];
         site.own["/slow"] = async ({ request, respond }, sessions) => {
           const session = await sessions.load(request);
           session.set("text", what);
           if (what === "renewal") session.renewToken();
           recorded.open();
-          await pause(noticed);
+          await left.opened;
+          await noticed();
           try {
             return await respond({ body: "stored" });
           } finally {
@@ -200,6 +206,7 @@ const leaving: readonly Behaviour[] = [
         };
         const before = closed();
         await leave(site, "/slow", what === "new" ? undefined : cookie, recorded.opened);
+        left.open();
         await done.opened;
         if (what === "change") {
           await eventually(async () => (await site.text(cookie)) === "change", "stored");
@@ -226,7 +233,7 @@ const leaving: readonly Behaviour[] = [
         return respond({ body: "stored" });
       };
       await leave(site, "/change", cookie, committing.opened);
-      await pause(noticed);
+      await noticed();
       go.open();
       equal(await site.text(cookie), "changed", "the text");
       equal((await site.ask("/put", cookie)).status, 200, "the next request");
@@ -256,7 +263,7 @@ const leaving: readonly Behaviour[] = [
         return respond({ headers: sse, body });
       };
       await leave(site, "/events", cookie, started.opened);
-      await pause(noticed);
+      await noticed();
       left.open();
       await committed.opened;
       equal(await site.text(cookie), "after", "the text");

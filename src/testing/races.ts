@@ -135,8 +135,8 @@ const iterating: readonly Check[] = [
     }
   }),
   check("iterate leaves out what has expired", ["iterate", "G5"], async (bench) => {
-    await bench.given(bench.key("ended"), { lifetime: second });
-    await bench.given(bench.key("idle"), { idle: second });
+    await bench.brief("ended", { lifetime: second });
+    await bench.brief("idle", { idle: second });
     await bench.given(bench.key("live"));
     await bench.wait(2 * second);
     equal(await keysOf(bench, bench.prefix), [bench.key("live")], "keys");

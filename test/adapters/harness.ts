@@ -72,6 +72,18 @@ export function get(path = "/", method = "GET", headers = ""): string {
 export const wait = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Until `condition` holds, at most ten seconds: what then does not hold is for the test to say. */
+export async function soon(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500 && !condition(); tries++) await wait(20);
+}
+
+/** A promise, and what resolves it. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open: () => open() };
+}
+
 /** A session's part in a response, as the contract has it; `finish` does what the test says. */
 export class Part implements Participant {
   readonly slot: string;

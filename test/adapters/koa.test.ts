@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { sessionMiddleware } from "../../src/adapters/koa.ts";
 import type { SessionError } from "../../src/errors.ts";
-import { type Running, serving } from "./harness.ts";
+import { type Running, serving, soon } from "./harness.ts";
 import { cookies, kit } from "./kit.ts";
 
 function served(app: Koa, use: (running: Running) => Promise<void>): Promise<void> {
@@ -201,8 +201,9 @@ describe("koa", () => {
       assert.equal((await sessions.loadCookie(cookie)).get("text"), "late");
       assert.equal(events.filter(({ type }) => type === "uncommitted").length, 0);
       await (await fetch(`${url}/leaves`, { headers: { cookie } })).text();
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.equal(events.filter(({ type }) => type === "uncommitted").length, 1);
+      const left = () => events.filter(({ type }) => type === "uncommitted").length;
+      await soon(() => left() > 0);
+      assert.equal(left(), 1);
     });
   });
 });

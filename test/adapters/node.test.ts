@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { sessionHandler, sessionMiddleware } from "../../src/adapters/node.ts";
 import { SessionError } from "../../src/errors.ts";
-import { get, Host, Part, raw, serving, wait } from "./harness.ts";
+import { gate, get, Host, Part, raw, serving, soon, wait } from "./harness.ts";
 
 type Handler = (req: IncomingMessage, res: ServerResponse, change: (part: Part) => void) => unknown;
 
@@ -290,10 +290,12 @@ describe("the commit and the connection", () => {
     const host = new Host();
     let ended: () => void = () => {};
     const done = new Promise<void>((resolve) => (ended = resolve));
+    const arrived = gate();
     await serving(
       sessionHandler(host.manager, async (req, res) => {
         host.carrier(req).attach(part);
         host.carrier(req).intercept(part);
+        arrived.open();
         await new Promise((resolve) => res.once("close", resolve));
         res.write("x");
         res.end("y");
@@ -302,7 +304,7 @@ describe("the commit and the connection", () => {
       }),
       async ({ port }) => {
         const socket = connect(port, "127.0.0.1", () => socket.write(get()));
-        await wait(100);
+        await arrived.opened;
         socket.destroy();
         await done;
       },
@@ -314,22 +316,26 @@ describe("the commit and the connection", () => {
 
   it("a client that leaves during the commit does not disturb it", async () => {
     let stored = false;
+    const [committing, left, finished] = [gate(), gate(), gate()];
     const part = new Part("cookie s", async () => {
-      await wait(150);
+      committing.open();
+      await left.opened;
       stored = true;
+      setTimeout(finished.open, 30);
     });
     const host = new Host();
     await serving(
       sessionHandler(host.manager, (req, res) => {
         host.carrier(req).attach(part);
         host.carrier(req).intercept(part);
+        res.once("close", left.open);
         Readable.from(["a", "b"]).pipe(res);
       }),
       async ({ port }) => {
         const socket = connect(port, "127.0.0.1", () => socket.write(get()));
-        await wait(100);
+        await committing.opened;
         socket.destroy();
-        await wait(150);
+        await finished.opened;
       },
     );
     assert.equal(stored, true);
@@ -347,7 +353,7 @@ describe("the commit and the connection", () => {
       host.carrier(req).intercept(part);
       res.end();
     }, host);
-    await wait(20);
+    await soon(() => part.calls.length > 0);
     assert.deepEqual(part.calls, ["ended"]);
   });
 
@@ -362,6 +368,7 @@ describe("the commit and the connection", () => {
       host.carrier(req).intercept(part);
       res.end();
     }, host);
+    await soon(() => part.calls.includes("ended"));
     await wait(20);
     assert.deepEqual(part.calls, ["finish", "ended"]);
   });

@@ -122,12 +122,12 @@ export function demoTests(running: () => Browser): void {
       const { page, port } = await visit(t, running());
       await press(page, "Start a session");
       const idle = page.getByRole("timer", { name: "Idle" });
-      assert.match((await idle.textContent()) ?? "", /^(10:00|09:5\d)$/);
+      assert.match((await idle.textContent()) ?? "", /^(10:00|09:\d\d)$/);
       await send(port, "GET", "/put"); // as curl does
       const log = page.getByRole("region", { name: "Requests, the newest first" });
       await log.getByText("GET /put").waitFor();
       assert.match((await log.getByRole("listitem").first().textContent()) ?? "", /GET \/put/);
-      await idle.filter({ hasText: /^09:5/ }).waitFor();
+      await idle.filter({ hasText: /^09:/ }).waitFor();
       await page.getByText("1 time").waitFor();
       await page.reload();
       await page.getByText("2 times").waitFor();
@@ -135,7 +135,8 @@ export function demoTests(running: () => Browser): void {
     });
 
     test("a session that runs out is crossed out on the page, and gone on the server", async (t) => {
-      const { page } = await visit(t, running(), {}, { idleTimeout: "4s" });
+      // More than a busy machine needs for the page.
+      const { page } = await visit(t, running(), {}, { idleTimeout: "8s" });
       await press(page, "Start a session");
       await page.getByText("This session has ended.").waitFor();
       await page.getByRole("link", { name: "Look again" }).click();
@@ -169,16 +170,28 @@ export function demoTests(running: () => Browser): void {
       t.after(plain.close);
       const page = await running().newPage();
       t.after(() => page.context().close());
-      await page.goto(site.at("app.example.test"), { timeout: patience });
-      const text = await page.locator("p").textContent();
-      await page.evaluate(() => {
-        addEventListener("pageshow", (event) => (document.title = `persisted ${event.persisted}`));
-      });
-      await page.goto(plain.at("other.test"), { timeout: patience });
-      await page.goBack({ waitUntil: "commit", timeout: patience });
-      await page.waitForFunction(() => document.title === "persisted true", undefined, {
-        timeout: patience,
-      });
+      // It may drop a page when memory is short: a few times, then.
+      let text: string | null = null;
+      let persisted = false;
+      for (let tries = 0; tries < 5 && !persisted; tries++) {
+        await page.goto(site.at("app.example.test"), { timeout: patience });
+        text = await page.locator("p").textContent();
+        await page.evaluate(() => {
+          addEventListener("pageshow", (event) => (document.title = `shown ${event.persisted}`));
+        });
+        await page.goto(plain.at("other.test"), { timeout: patience });
+        await page.goBack({ waitUntil: "commit", timeout: patience });
+        await page.locator("p").waitFor({ timeout: patience });
+        // A page that was loaded anew never has this title.
+        const shown = page.waitForFunction(() => document.title === "shown true", undefined, {
+          timeout: 5000,
+        });
+        persisted = await shown.then(
+          () => true,
+          () => false,
+        );
+      }
+      assert.equal(persisted, true);
       assert.equal(await page.locator("p").textContent(), text);
     });
   });

@@ -11,7 +11,7 @@ import type { Session } from "../../src/session.ts";
 import { SQLiteStore } from "../../src/stores/sqlite.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { startRedis } from "../servers/redis.ts";
-import { command } from "../servers/resp.ts";
+import { command, until } from "../servers/resp.ts";
 import type { Server } from "../servers/server.ts";
 import { mariadb } from "../servers/sharedServers.ts";
 import { type Opened, openEngine } from "./engines.ts";
@@ -136,6 +136,7 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
     let counted: Counted;
     let origin: string;
     let overhead = 0;
+    let warm = "";
     const managers: SessionManager<Values>[] = [];
     const server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
@@ -151,7 +152,8 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
     before(async () => {
       counted = await start(name);
       await counted.opened.store.setUp?.();
-      const options = { store: counted.opened.store, development: true, onEvent: () => {} };
+      const { store } = counted.opened;
+      const options = { store, development: true, storeTimeout: "20s", onEvent: () => {} } as const;
       const idleTimeout = "10m";
       managers.push(
         new SessionManager<Values>({ ...options, idleTimeout, touchInterval: "1m" }),
@@ -162,10 +164,9 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
       const address = server.address();
       origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
       // Statements are prepared, scripts and the server's time known.
-      const warm = await ask("/set");
-      for (const path of ["/read", "/set", "/login"]) await ask(path, warm);
+      warm = await ask("/set");
+      for (const path of ["/read", "/set", "/login"]) warm = await ask(path, warm);
       await ask("/set?manager=2", await ask("/set?manager=2"));
-      const store = counted.opened.store;
       await store.touch("none", new Uint8Array(32), 1000);
       await ask("/logout", await ask("/set"));
       const zero = await counted.count();
@@ -195,11 +196,19 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
       return (await counted.count()) - first - overhead;
     }
 
+    /** After a reply that took long, RedisStore asks for the server's time once more: not in what follows. */
+    async function settled(): Promise<void> {
+      await until("a read is one round trip", async () => {
+        return (await trips(() => ask("/read", warm))) === 1;
+      });
+    }
+
     it("0 untouched, 1 to read, 2 to change, 1 to begin, 2 to end", async () => {
       let token = "";
       const expect = async (count: number, path: string, sent?: string): Promise<void> => {
         const given = sent ?? token;
         let answer = "";
+        await settled();
         const found = await trips(async () => {
           answer = await ask(path, given);
         });
@@ -229,9 +238,17 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
 
     it("ten requests at once that change one session share its writes", async () => {
       const token = await ask("/set");
-      const found = await trips(() =>
-        Promise.all(Array.from({ length: 10 }, () => ask("/several", token))),
-      );
+      let found = 0;
+      let took = Infinity;
+      // Requests that come in while a slow reply is out may ask for the time: such a round says nothing.
+      for (let tries = 0; tries < 5 && took > 100; tries++) {
+        await settled();
+        const started = performance.now();
+        found = await trips(() =>
+          Promise.all(Array.from({ length: 10 }, () => ask("/several", token))),
+        );
+        took = found <= 20 ? 0 : performance.now() - started;
+      }
       assert.ok(found >= 11 && found <= 20, `${found} round trips`);
     });
 
@@ -240,17 +257,23 @@ function perRequest(name: string, start: (name: string) => Promise<Counted>): vo
       const without = await ask("/set?manager=2");
       const started = performance.now();
       const reads = 15;
-      const found = await trips(async () => {
-        for (let i = 0; i < reads; i++) await ask("/read?manager=1", token);
-      });
+      let found = 0;
+      for (let i = 0; i < reads; i++) {
+        await settled();
+        found += await trips(() => ask("/read?manager=1", token));
+      }
       const due = Math.floor((performance.now() - started) / interval) + 1;
       assert.ok(found >= reads && found - reads <= due, `${found - reads} touches, ${due} due`);
       await sleep(interval + 200);
-      assert.equal(await trips(() => ask("/untouched?manager=1", token)), 0);
-      assert.equal(await trips(() => ask("/read?manager=1", token)), 2, "a due touch");
-      assert.equal(await trips(() => ask("/set?manager=1", changed)), 3, "a due touch, a change");
-      assert.equal(await trips(() => ask("/read?manager=2", without)), 1, "no idle timeout");
-      assert.equal(await trips(() => ask("/set?manager=2", without)), 2, "no idle timeout");
+      const expect = async (count: number, path: string, sent: string, why: string) => {
+        await settled();
+        assert.equal(await trips(() => ask(path, sent)), count, `${path}: ${why}`);
+      };
+      await expect(0, "/untouched?manager=1", token, "no session is asked for");
+      await expect(2, "/read?manager=1", token, "a due touch");
+      await expect(3, "/set?manager=1", changed, "a due touch, a change");
+      await expect(1, "/read?manager=2", without, "no idle timeout");
+      await expect(2, "/set?manager=2", without, "no idle timeout");
     });
   });
 }

@@ -76,6 +76,8 @@ const app = createServer(
     res.end(`${session.get("text") ?? "nobody"} ${session.get("visits") ?? 0}`);
   }),
 );
+// nginx keeps its connections: none may end while a request is on its way to it.
+app.keepAliveTimeout = 0;
 app.on("upgrade", (req, socket) => {
   void sessions.loadCookie(req.headers.cookie).then((session) => {
     accept(req, socket).send(session.get("text") ?? "nobody");

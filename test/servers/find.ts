@@ -96,9 +96,10 @@ const updated = "/run/scs-session-apt.updated";
 const script = `
 set -e
 if [ -z "$(find ${updated} -mmin -60 2>/dev/null)" ]; then
-  apt-get update -q && touch ${updated}
+  apt-get update -q -o Acquire::Retries=3 && touch ${updated}
 fi
-apt-get install -q -y --no-upgrade --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
+apt-get install -q -y --no-upgrade --no-install-recommends -o DPkg::Lock::Timeout=120 \\
+  -o Acquire::Retries=3 "$@"
 `;
 
 /** Installs Debian's packages; throws what apt-get said last. */

@@ -27,6 +27,7 @@ export async function startMariaDB(options: Common = {}): Promise<Server> {
       writeTls(place, options.tls);
       write("init.sql", "CREATE DATABASE IF NOT EXISTS scs CHARACTER SET utf8mb4;\n");
       const args = ["--no-defaults", `--datadir=${folder}/data`, "--skip-test-db"];
+      args.push(`--tmpdir=${folder}`);
       args.push("--auth-root-authentication-method=normal");
       args.push("--innodb-log-file-size=4M", "--innodb-flush-method=nosync");
       try {
@@ -40,6 +41,8 @@ export async function startMariaDB(options: Common = {}): Promise<Server> {
     args: (port, folder) => [
       "--no-defaults",
       `--datadir=${folder}/data`,
+      // A server that starts removes the temporary tables that it finds, another's too.
+      `--tmpdir=${folder}`,
       `--socket=${folder}/socket`,
       `--pid-file=${folder}/pid`,
       `--init-file=${folder}/init.sql`,

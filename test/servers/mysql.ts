@@ -31,11 +31,13 @@ export async function startMySQL(options: Common = {}): Promise<Server> {
           "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n",
       );
       const args = ["--no-defaults", "--initialize-insecure", `--datadir=${folder}/data`];
-      await run(mysqld, [...args, "--innodb-flush-method=nosync"]);
+      await run(mysqld, [...args, `--tmpdir=${folder}`, "--innodb-flush-method=nosync"]);
     },
     args: (port, folder) => [
       "--no-defaults",
       `--datadir=${folder}/data`,
+      // As for MariaDB: none is removed by another server that starts.
+      `--tmpdir=${folder}`,
       `--socket=${folder}/socket`,
       `--pid-file=${folder}/pid`,
       `--init-file=${folder}/init.sql`,

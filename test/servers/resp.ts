@@ -4,7 +4,7 @@ import { connect } from "node:net";
 
 export type Reply = string | number | null | readonly Reply[];
 
-/** Sends one command on a connection of its own; throws on an error reply and after 2 s. */
+/** Sends one command on a connection of its own; throws on an error reply and after 10 s. */
 export function command(port: number, ...words: readonly string[]): Promise<Reply> {
   const sent = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
   return new Promise((resolve, reject) => {
@@ -14,7 +14,7 @@ export function command(port: number, ...words: readonly string[]): Promise<Repl
       socket.destroy();
       reject(new Error(`${words.join(" ")} on port ${port}: ${why}`));
     };
-    socket.setTimeout(2_000, () => fail("no reply within 2 s"));
+    socket.setTimeout(10_000, () => fail("no reply within 10 s"));
     socket.on("error", (error) => fail(error.message));
     socket.on("close", () => fail("connection closed"));
     socket.on("data", (chunk) => {
@@ -82,7 +82,7 @@ function list(bytes: Buffer, length: number, at: number): Read<Reply | Error> | 
 export async function until(
   what: string,
   done: () => Promise<boolean>,
-  timeout: number = 20_000,
+  timeout: number = 60_000,
 ): Promise<void> {
   const giveUp = performance.now() + timeout;
   let last = "";

@@ -20,6 +20,11 @@ export interface SentinelServers extends Address {
 }
 
 const NAME = "scs";
+/**
+ * How long a server may be silent, in ms. Only while a test kills the primary they are to be quick: a busy
+ * machine stalls for longer than half a second, and no test expects a failover of its own.
+ */
+const downAfter = { patient: 60_000, quick: 500 } as const;
 
 /** `SCS_TEST_REDIS` does not count here: these servers are always the tests' own. */
 export async function startSentinel(options: RedisOptions = {}): Promise<SentinelServers> {
@@ -74,7 +79,7 @@ async function sentinelKind(primaryPort: number): Promise<Parameters<typeof star
         [
           "bind 127.0.0.1",
           `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
-          `sentinel down-after-milliseconds ${NAME} 500`,
+          `sentinel down-after-milliseconds ${NAME} ${downAfter.patient}`,
           `sentinel failover-timeout ${NAME} 2000`,
           `sentinel parallel-syncs ${NAME} 2`,
           "",
@@ -102,6 +107,13 @@ function grouped(
     const port = Array.isArray(told) ? Number(told[1]) : 0;
     return nodes.find((node) => node.port === port && node.pid !== undefined);
   };
+  const wait = async (how: keyof typeof downAfter): Promise<void> => {
+    const option = ["down-after-milliseconds", String(downAfter[how])];
+    const running = sentinels.filter((each) => each.pid !== undefined);
+    await Promise.all(
+      running.map((each) => command(each.port, "SENTINEL", "SET", NAME, ...option)),
+    );
+  };
   const { host, port } = sentinels[0] ?? { host: "", port: 0 };
   return {
     url: `redis+sentinel://${sentinels.map((each) => `${each.host}:${each.port}`).join(",")}/${NAME}`,
@@ -113,12 +125,14 @@ function grouped(
     primary,
     failOver: async () => {
       const old = await primary();
+      await wait("quick");
       await old?.kill();
       let next: Server | undefined;
       await until("a new primary", async () => {
         next = await primary();
         return next !== undefined && next !== old && (await role(next.port)) === "master";
       });
+      await wait("patient");
       return next ?? Promise.reject(new Error("no new primary"));
     },
     stop,

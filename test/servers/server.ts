@@ -131,7 +131,7 @@ export async function startServer(kind: Kind): Promise<Server> {
       kill: () => halt("SIGKILL"),
       restart: async () => {
         await halt(kind.shutdown);
-        await retried(50, () => launch(port), 100);
+        await retried(300, () => launch(port), 100);
       },
     };
   } catch (error) {

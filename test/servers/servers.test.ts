@@ -21,7 +21,7 @@ async function firstBytes(server: Server, request?: Buffer | string): Promise<Bu
   const socket = connect(server.port, server.host);
   try {
     if (request !== undefined) socket.write(request);
-    const [chunk] = (await once(socket, "data", { signal: AbortSignal.timeout(5_000) })) as [
+    const [chunk] = (await once(socket, "data", { signal: AbortSignal.timeout(20_000) })) as [
       Buffer,
     ];
     return chunk;

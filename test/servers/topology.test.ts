@@ -28,7 +28,7 @@ if (process.env["SCS_FULL"] === undefined) {
         const first = (await group.primary())!;
         assert.equal(first, group.nodes[0]);
         await command(first.port, "SET", "key", "value");
-        assert.equal(await command(first.port, "WAIT", "2", "1000"), 2);
+        assert.equal(await command(first.port, "WAIT", "2", "8000"), 2);
         const next = await group.failOver();
         assert.notEqual(next, first);
         assert.equal(first.pid, undefined);
@@ -53,7 +53,7 @@ if (process.env["SCS_FULL"] === undefined) {
         assert.equal(first, group.nodes[2]);
         await assert.rejects(command(group.port, "GET", "key"), /MOVED 12539 127\.0\.0\.1:/);
         await command(first.port, "SET", "key", "value");
-        assert.equal(await command(first.port, "WAIT", "1", "1000"), 1);
+        assert.equal(await command(first.port, "WAIT", "1", "8000"), 1);
         const next = await group.failOver(slot);
         assert.notEqual(next, first);
         assert.equal(await command(next.port, "GET", "key"), "value");

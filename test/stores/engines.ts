@@ -93,11 +93,11 @@ export function refused(code: SessionErrorCode, message: RegExp): (error: unknow
 export const sleep = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until the check holds; fails after 10 s. */
+/** Waits until the check holds; fails after a minute. */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   while (!(await holds())) {
-    if (Date.now() > end) assert.fail(`${what}: not within 10 s`);
+    if (Date.now() > end) assert.fail(`${what}: not within a minute`);
     await sleep(50);
   }
 }

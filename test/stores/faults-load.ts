@@ -8,6 +8,9 @@ import { SessionManager } from "../../src/manager.ts";
 import type { Options } from "../../src/options.ts";
 import type { Store } from "../../src/store.ts";
 import { listen } from "../adapters/harness.ts";
+import { type Random, randomFrom } from "../history/plan.ts";
+import { OwnTime } from "../support/own-time.ts";
+import { seed } from "../support/seed.ts";
 import { sleep } from "./engines.ts";
 
 export interface SiteData {
@@ -84,13 +87,15 @@ export interface Tally {
   refused: number;
   /** Requests whose visitor hung up. */
   aborted: number;
-  /** The longest wait for an answer, in ms. */
+  /** The longest wait for an answer, in ms of this process's own time. */
   slowest: number;
 }
 
 export class Visitor {
   readonly #url: string;
   readonly #tally: Tally;
+  readonly #time: OwnTime;
+  readonly #random: Random;
   readonly #name: string;
   #sessions = 0;
   #cookie: string | undefined;
@@ -107,15 +112,17 @@ export class Visitor {
   /** How often it was served. */
   served = 0;
 
-  constructor(url: string, tally: Tally, name: string) {
+  constructor(url: string, tally: Tally, time: OwnTime, random: Random, name: string) {
     this.#url = url;
     this.#tally = tally;
+    this.#time = time;
+    this.#random = random;
     this.#name = name;
   }
 
   /** One more request, or two at once. */
   async step(): Promise<void> {
-    const roll = Math.random();
+    const roll = this.#random();
     if (this.#cookie === undefined) await this.#begin();
     else if (roll < 0.08) await this.#end("/renew");
     else if (roll < 0.14) await this.#end("/logout");
@@ -199,11 +206,11 @@ export class Visitor {
   }
 
   async #ask(path: string, cookie: string | undefined): Promise<Answer> {
-    const start = performance.now();
+    const start = this.#time.now();
     const signal =
       this.patience === undefined
         ? null
-        : AbortSignal.timeout(Math.ceil(Math.random() * this.patience));
+        : AbortSignal.timeout(Math.ceil(this.#random() * this.patience));
     const headers = cookie === undefined ? {} : { cookie };
     let response: Response;
     let text: string;
@@ -217,7 +224,7 @@ export class Visitor {
       await sleep(10);
       return { status: 0 };
     }
-    this.#tally.slowest = Math.max(this.#tally.slowest, performance.now() - start);
+    this.#tally.slowest = Math.max(this.#tally.slowest, this.#time.now() - start);
     const cookies = response.headers.getSetCookie();
     const { status } = response;
     if (status !== 200) {
@@ -255,7 +262,12 @@ export async function underLoad(
   disturb: Disturb,
 ): Promise<Tally> {
   const tally: Tally = { served: 0, refused: 0, aborted: 0, slowest: 0 };
-  const visitors = Array.from({ length: count }, (_, i) => new Visitor(url, tally, `${name}${i}`));
+  const time = new OwnTime();
+  const first = seed.seed ?? Math.floor(Math.random() * 2 ** 31);
+  const visitors = Array.from(
+    { length: count },
+    (_, i) => new Visitor(url, tally, time, randomFrom(first + i), `${name}${i}`),
+  );
   let over = false;
   const work = Promise.all(
     visitors.map(async (visitor) => {
@@ -281,6 +293,7 @@ export async function underLoad(
   }
   await work;
   for (const visitor of visitors) await visitor.audit();
+  time.stop();
   // A load, its touch, and a commit that is sent, looked up and sent again; the rest is a busy machine.
   const longest = 4 * storeTimeout + 2000;
   assert.ok(tally.slowest < longest, `an answer took ${Math.round(tally.slowest)} ms`);

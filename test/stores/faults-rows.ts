@@ -35,6 +35,7 @@ export function hostileRowTests({ name, store, edit, bytes, damage, harmless }: 
       name: named("hostile"),
       lifetime: hour,
       idleTimeout: "10m",
+      storeTimeout: "20s",
       onEvent: ({ type }) => events.push(type),
     });
     const begin = async (): Promise<TokenSession<Data>> => {

@@ -54,7 +54,7 @@ async function child(script: string): Promise<string> {
     const record = (lifetime) => ({ digest: new Uint8Array(32), data: new Uint8Array(40), lifetime, idle: undefined });
     ${script}`;
   const { stdout } = await promisify(execFile)(process.execPath, scriptArgs(source), {
-    timeout: 20_000,
+    timeout: 60_000,
   });
   return stdout.trim();
 }

@@ -40,7 +40,7 @@ describe("MySQLStore: faults", () => {
 
   for (const [name, connect] of clients) {
     let rows: Connected<MySQLClient> | undefined;
-    before(async () => (rows = await connect(server.url)));
+    before(async () => (rows = await connect(server.url, { timeout: 10_000 })));
     after(() => rows?.end());
     hostileRowTests({
       name,
@@ -62,7 +62,7 @@ describe("MySQLStore: faults", () => {
 
     it(`${name}: a session above max_allowed_packet is too-large, below it is stored`, async () => {
       await admin(`SET GLOBAL max_allowed_packet = ${2 ** 21}`);
-      const { client, end } = await connect(server.url);
+      const { client, end } = await connect(server.url, { timeout: 10_000 });
       const store = new MySQLStore(client);
       const sessions = new SessionManager<{ text: string }>({
         store,
@@ -104,11 +104,11 @@ describe("MySQLStore: faults", () => {
       admin,
       pause: "SELECT SLEEP(0.6)",
       crowd: mysqlClients.mysql2,
-      strike: async () => {
+      strike: async (random) => {
         const others = await admin(
           "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'app'",
         );
-        const what = Math.random() < 0.7 ? "QUERY" : "CONNECTION";
+        const what = random() < 0.7 ? "QUERY" : "CONNECTION";
         return others.map(({ id }) => `KILL ${what} ${String(id)}`);
       },
       readOnly: async (on) => {

@@ -35,7 +35,7 @@ describe("PostgresStore: faults", () => {
   for (const [name, connect] of clients) {
     let rows: Connected<PostgresClient> | undefined;
     before(async () => {
-      rows = await connect(server.url);
+      rows = await connect(server.url, { timeout: 10_000 });
       await new PostgresStore(rows.client).setUp();
     });
     after(() => rows?.end());
@@ -69,11 +69,11 @@ describe("PostgresStore: faults", () => {
       admin,
       pause: "SELECT pg_sleep(0.6)",
       crowd: postgresClients.pg,
-      strike: async () => {
+      strike: async (random) => {
         const others = await admin(
           "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
         );
-        const what = Math.random() < 0.7 ? "pg_cancel_backend" : "pg_terminate_backend";
+        const what = random() < 0.7 ? "pg_cancel_backend" : "pg_terminate_backend";
         return others.map(({ pid }) => `SELECT ${what}(${String(pid)})`);
       },
       readOnly: async (on) => {

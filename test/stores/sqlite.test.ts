@@ -138,7 +138,7 @@ describe("SQLiteStore", () => {
     const outputs = await Promise.all(
       Array.from({ length: 3 }, async () => {
         const args = scriptArgs(script);
-        const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+        const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 120_000 });
         return stdout.trim();
       }),
     );

@@ -1,7 +1,7 @@
 // Packages that only some tests need: pinned in a folder with package.json and lock file of its own,
 // so that none becomes a dependency of the package; installed when they are first asked for.
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -12,8 +12,10 @@ export interface InstallOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
-/** An install that takes longer, in ms, was killed. */
-const stale = { plain: 120_000, scripts: 900_000 };
+/** An install that has not shown for so long, in ms, that it goes on, was killed. */
+const stale = 60_000;
+/** How often it shows it, in ms. */
+const sign = 2000;
 
 function versions(path: URL): string {
   const { packages } = JSON.parse(readFileSync(path, "utf8")) as {
@@ -48,12 +50,11 @@ async function once(folder: URL, { scripts = false, env = {} }: InstallOptions):
       mkdirSync(lock);
     } catch {
       const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (age > stale[scripts ? "scripts" : "plain"]) {
-        rmSync(lock, { recursive: true, force: true });
-      }
+      if (age > stale) rmSync(lock, { recursive: true, force: true });
       await sleep(200);
       continue;
     }
+    const signs = setInterval(() => utimesSync(lock, new Date(), new Date()), sign);
     try {
       if (isInstalled(folder)) continue;
       const npm = process.platform === "win32" ? "npm.cmd" : "npm";
@@ -61,6 +62,7 @@ async function once(folder: URL, { scripts = false, env = {} }: InstallOptions):
       if (!scripts) args.push("--ignore-scripts");
       await promisify(execFile)(npm, args, { cwd: folder, env: { ...process.env, ...env } });
     } finally {
+      clearInterval(signs);
       rmSync(lock, { recursive: true, force: true });
     }
   }
