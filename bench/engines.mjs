@@ -32,3 +32,11 @@ const made = {};
 export const connect = Object.fromEntries(
   Object.keys(make).map((kind) => [kind, () => (made[kind] ??= make[kind]())]),
 );
+
+/** Ends them, before the servers stop. */
+export async function end() {
+  for (const [kind, client] of Object.entries(made)) {
+    if (kind === "redis") (await client).destroy();
+    else await (await client).end();
+  }
+}

@@ -1,5 +1,5 @@
 // `npm run bench`: all parts, one after another; `--quick` some of them in about two minutes; `--only
-// requests`, `core`, `memory`, `codec`, `size` or `scale` for one. Plain JavaScript, since it may run on
+// requests`, `core`, `memory`, `codec`, `size`, `contention` or `scale` for one. Plain JavaScript, since it may run on
 // a Node that cannot run TypeScript yet. Options for Node itself reach every process of the benchmark:
 //
 //     node --cpu-prof bench/run.mjs --quick --only requests
@@ -64,6 +64,7 @@ const parts = {
   codec: ["micro/codec.ts"],
   core: ["micro/core.ts"],
   size: ["size.ts"],
+  contention: ["contention.ts"],
   scale: ["scale.ts"],
 };
 const only = process.argv.indexOf("--only");
@@ -82,5 +83,6 @@ for (const part of wanted) {
     shell: windows,
   });
 }
-if (wanted.includes("requests")) run(executable, [join(here, "charts.ts")], { shell: windows });
+if (wanted.includes("requests") || wanted.includes("scale"))
+  run(executable, [join(here, "charts.ts")], { shell: windows });
 console.log("\nbench: results are in bench/results/latest.json");

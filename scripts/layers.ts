@@ -3,6 +3,9 @@
 //   adapters -> manager -> parts -> contracts        stores -> {store, errors}
 //   testing  -> everything                           index  -> everything but adapters, stores, testing
 //
+// One engine brings a piece of the core along, so that bundles without that engine do not hold it:
+// stores/cookie.ts imports sealed-engine.ts, which nothing else but the index may (decision 0015).
+//
 // A type import counts as much as any other: a layer is what one must know to read a file. The rule
 // first proves itself on planted violations, so that it cannot pass by seeing nothing.
 import { posix } from "node:path";
@@ -36,6 +39,10 @@ function mayUseNode(path: string): boolean {
   return /^src\/(adapters\/(node[^/]*|express)\.ts$|testing\/)/.test(path);
 }
 
+/** What a store or the index brings along, and nothing else of the core or the engines knows. */
+const brought = "src/sealed-engine.ts";
+const bringers = new Set(["src/stores/cookie.ts", "src/index.ts"]);
+
 /** Every breach in these files, one line each. */
 export function breaches(files: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
@@ -57,7 +64,9 @@ export function breaches(files: ReadonlyMap<string, string>): string[] {
       }
       targets.push(target);
       const to = layerOf(target);
-      if (!allowed[layer].includes(to)) {
+      if (target === brought) {
+        if (!bringers.has(path)) found.push(`${path} imports ${target}: it comes with its engine`);
+      } else if (!allowed[layer].includes(to)) {
         found.push(`${path} (${layer}) imports ${target} (${to})`);
       } else if (
         layer === "store" &&
@@ -116,6 +125,14 @@ const planted: readonly (readonly [path: string, text: string, message: string])
   ["src/codec.ts", 'import { parse } from "devalue";', "a package"],
   ["src/codec.ts", 'import "./missing.ts";', "not a file"],
   ["src/errors.ts", 'import type { Store } from "./store.ts";', "circle"],
+  ["src/manager.ts", 'import { sealedEngine } from "./sealed-engine.ts";', "with its engine"],
+  [
+    "src/stores/memory.ts",
+    'import { sealedEngine } from "../sealed-engine.ts";',
+    "with its engine",
+  ],
+  ["src/stores/cookie.ts", 'import { clock } from "../session.ts";', "(part)"],
+  ["src/sealed-engine.ts", 'import { CookieStore } from "./stores/cookie.ts";', "(store)"],
 ];
 
 /** The planted violations that were not seen, and the legal files that were refused. */
@@ -129,10 +146,15 @@ export function selfTest(): string[] {
     ["src/token.ts", "export {};\n"],
     ["src/session.ts", 'import { a } from "./codec.ts";\nimport { b } from "./expiry.ts";\n'],
     ["src/manager.ts", 'import { Session } from "./session.ts";\n'],
-    ["src/index.ts", 'export { SessionManager } from "./manager.ts";\n'],
+    [
+      "src/index.ts",
+      'export { SessionManager } from "./manager.ts";\nexport { b } from "./sealed-engine.ts";\n',
+    ],
     ["src/adapters/web.ts", 'import type { Carrier } from "../carrier.ts";\n'],
     ["src/adapters/node.ts", 'import { createServer } from "node:http";\n'],
     ["src/stores/memory.ts", 'import { SessionError } from "../errors.ts";\n'],
+    ["src/sealed-engine.ts", 'import { a } from "./session.ts";\n'],
+    ["src/stores/cookie.ts", 'import { sealedEngine } from "../sealed-engine.ts";\n'],
     ["src/testing/index.ts", 'import { MemoryStore } from "../stores/memory.ts";\n'],
   ]);
   const failures = breaches(legal).map((line) => `refused though legal: ${line}`);

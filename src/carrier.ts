@@ -21,8 +21,9 @@ export interface Carrier {
   attach(participant: Participant): void;
   /**
    * Something was recorded: from now on the head must wait for `finish`. Called for the first change
-   * before the head, and for every change after it: then the adapter must call `ended` when the
-   * response is complete.
+   * before the head, once more when the first change follows that needs a new token (`makesToken`),
+   * and for every change after the head: then the adapter must call `ended` when the response is
+   * complete.
    */
   intercept(participant: Participant): void;
   /**
@@ -61,6 +62,11 @@ export interface Participant {
   /** True when `finish` has work: the head must wait. */
   readonly pending: boolean;
   /**
+   * What was recorded may make a token, which a client that has left does not receive: only then does
+   * `Outcome.closed` decide anything.
+   */
+  readonly makesToken: boolean;
+  /**
    * Head time: freezes the transaction (later changes are "after the head") and commits it, or
    * rolls it back. Undefined when nothing has to be waited for. A rejection is a `SessionError`:
    * nothing of the handler's response may leave, and the client gets the error's `status`.
@@ -86,9 +92,7 @@ export interface HeadView {
 /** Merges what a session wants into the head: one Vary, one Cache-Control, its Set-Cookies. */
 export function applyEffects(head: HeadView, participant: Participant): void {
   const effects = participant.effects();
-  const vary = head.get("Vary");
-  if (vary === undefined || vary === "") head.set("Vary", effects.vary);
-  else if (!listed(vary, effects.vary)) head.set("Vary", `${vary}, ${effects.vary}`);
+  addVary(head, effects.vary);
 
   const cache = head.get("Cache-Control");
   if (effects.token !== undefined) {
@@ -112,6 +116,24 @@ export function applyEffects(head: HeadView, participant: Participant): void {
   } else if (effects.private && (cache === undefined || cache === "")) {
     head.set("Cache-Control", "private");
   }
+}
+
+/**
+ * Merges what is known before the commit, and may be seen by anybody: no token. At head time
+ * `applyEffects` still has to look, since handlers may change the head in between.
+ */
+export function applyEarly(head: HeadView, participant: Participant): void {
+  const { vary, private: found, token } = participant.effects();
+  addVary(head, vary);
+  if (!found || token !== undefined) return;
+  const cache = head.get("Cache-Control");
+  if (cache === undefined || cache === "") head.set("Cache-Control", "private");
+}
+
+function addVary(head: HeadView, name: string): void {
+  const vary = head.get("Vary");
+  if (vary === undefined || vary === "") head.set("Vary", name);
+  else if (!listed(vary, name)) head.set("Vary", `${vary}, ${name}`);
 }
 
 function listed(list: string, item: string): boolean {

@@ -17,6 +17,7 @@ export type {
   Size,
   Transport,
 } from "./options.ts";
+export { sealedEngine } from "./sealed-engine.ts";
 export type {
   CookieChange,
   Cookies,
@@ -25,6 +26,7 @@ export type {
   RejectedReason,
   Revocations,
   Sealed,
+  SealedEngineMaker,
   SealedRecord,
   SealedStore,
   SealedTimes,

@@ -358,6 +358,11 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     return !isIdle(this.#intent());
   }
 
+  /** What was recorded may make a token, as far as can be told before the plan. */
+  get makesToken(): boolean {
+    return this.isNew || this.#renew || this.#host.travels;
+  }
+
   get hasData(): boolean {
     return this.#entries.size > 0;
   }

@@ -9,8 +9,7 @@ import { LiveSession, type Origin } from "./live.ts";
 import { type Options, type Settings, settle } from "./options.ts";
 import { after, isPromise } from "./reply.ts";
 import { type Destination, RequestSession } from "./request.ts";
-import { isSealed } from "./sealed.ts";
-import { SealedEngine } from "./sealed-engine.ts";
+import { isSealed, type SealedStore } from "./sealed.ts";
 import type { Session, TokenSession } from "./session.ts";
 import { type Found, Shared } from "./shared.ts";
 import { type Slot, slot } from "./slot.ts";
@@ -66,7 +65,7 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     const { store } = settings;
     this.#shared = shared;
     this.#engine = isSealed(store)
-      ? new SealedEngine(shared, store)
+      ? (store.engine as (shared: Shared, store: SealedStore) => Engine)(shared, store)
       : new StoredEngine(shared, store);
     // What sessions in cookies cannot have is said by their engine, once it knows of revocations.
     const missing = isSealed(store) ? undefined : missingEvent(store.abilities);

@@ -295,7 +295,7 @@ function settleStore(value: unknown): Store | SealedStore {
   const methods = ["load", "create", "update", "touch", "destroy"] as const;
   const store =
     typeof value === "object" && value !== null && isSealed(value)
-      ? service<SealedStore>(value, "store", ["bind"], ["check", "close"])
+      ? service<SealedStore>(value, "store", ["bind", "engine"], ["check", "close"])
       : service<Store>(value, "store", methods, ["iterate", "check", "close"]);
   const abilities: unknown = store.abilities;
   if (typeof abilities !== "object" || abilities === null) {

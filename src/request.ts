@@ -27,7 +27,8 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   #found = false;
   /** The head is frozen: what is recorded from now on needs an explicit commit. */
   #frozen = false;
-  #intercepted = false;
+  /** What the adapter has been told before the head. */
+  #told: "nothing" | "change" | "token" = "nothing";
   #running: Promise<void> | undefined;
   #token: HeadEffects["token"];
   #more: readonly string[] | undefined;
@@ -75,10 +76,12 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   changed(): void {
     const destination = this.#destination;
     if (typeof destination === "string") return;
-    // Before the head once is enough; after it every change is watched, that it be committed.
+    // Before the head once is enough, and once for a token; after it every change is watched, that it
+    // be committed.
     if (!this.#frozen && !destination.headSent) {
-      if (this.#intercepted) return;
-      this.#intercepted = true;
+      const news = this.makesToken ? "token" : "change";
+      if (this.#told === "token" || this.#told === news) return;
+      this.#told = news;
     }
     destination.intercept(this);
   }
@@ -107,6 +110,10 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
 
   get pending(): boolean {
     return this.#running !== undefined || this.#session?.hasChanges === true;
+  }
+
+  get makesToken(): boolean {
+    return this.#session?.makesToken === true;
   }
 
   effects(): HeadEffects {

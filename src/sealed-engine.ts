@@ -8,17 +8,26 @@ import { decodeRecord, emptyState, type State } from "./record.ts";
 import type {
   Cookies,
   Jar,
+  Opened,
   RejectedReason,
   Revocations,
+  SealedEngineMaker,
   SealedRecord,
   SealedStore,
 } from "./sealed.ts";
 import { SealedExecutor, userOf } from "./sealed-executor.ts";
 import type { Found, Shared } from "./shared.ts";
+import { isPromise } from "./reply.ts";
+import type { Reply } from "./store.ts";
 
 const none: readonly string[] = Object.freeze([]);
+const noCookies: Cookies = () => none;
 
-export class SealedEngine implements Engine {
+/** What a `SealedStore` brings along: the manager does not import it. */
+export const sealedEngine: SealedEngineMaker = (shared: Shared, store: SealedStore): Engine =>
+  new SealedEngine(shared, store);
+
+class SealedEngine implements Engine {
   readonly #shared: Shared;
   readonly #store: SealedStore;
   readonly #jar: Jar;
@@ -33,12 +42,12 @@ export class SealedEngine implements Engine {
     );
   }
 
-  find(header: string | undefined): Promise<Found> {
+  find(header: string | undefined): Reply<Found> {
     return this.#find(header, undefined);
   }
 
   /** The token is what a `Cookie` header would hold. */
-  findToken(token: string | undefined): Promise<Found> {
+  findToken(token: string | undefined): Reply<Found> {
     return this.#find(token, token);
   }
 
@@ -74,11 +83,19 @@ export class SealedEngine implements Engine {
   }
 
   /** The session of the one cookie that opens. Tossed duplicates are tried, but not trusted. */
-  async #find(header: string | undefined, token: string | undefined): Promise<Found> {
+  #find(header: string | undefined, token: string | undefined): Reply<Found> {
     const cookies: Cookies =
-      header === undefined || header === "" ? () => none : (name) => findCookies(header, name);
+      header === undefined || header === "" ? noCookies : (name) => findCookies(header, name);
     const values = cookies(this.#shared.settings.cookie.name);
-    if (values.length < 2) return this.#open(values[0], cookies, token);
+    if (values.length > 1) return this.#amongSeveral(values, cookies, token);
+    return this.#open(values[0], cookies, token);
+  }
+
+  async #amongSeveral(
+    values: readonly string[],
+    cookies: Cookies,
+    token: string | undefined,
+  ): Promise<Found> {
     const tried: Found[] = [];
     if (values.length === 2) {
       for (const value of new Set(values)) tried.push(await this.#open(value, cookies, token));
@@ -95,14 +112,21 @@ export class SealedEngine implements Engine {
     return accepted ?? nothing(cookies, true);
   }
 
-  async #open(
-    value: string | undefined,
+  #open(value: string | undefined, cookies: Cookies, token: string | undefined): Reply<Found> {
+    const presented = value !== undefined;
+    const opened = this.#jar.open(value, cookies);
+    return isPromise(opened)
+      ? opened.then((later) => this.#opened(later, presented, cookies, token))
+      : this.#opened(opened, presented, cookies, token);
+  }
+
+  #opened(
+    opened: Opened | undefined,
+    presented: boolean,
     cookies: Cookies,
     token: string | undefined,
-  ): Promise<Found> {
-    const soon = this.#jar.open(value, cookies);
-    const opened = soon instanceof Promise ? await soon : soon;
-    if (opened === undefined) return nothing(cookies, value !== undefined);
+  ): Reply<Found> {
+    if (opened === undefined) return nothing(cookies, presented);
     if (opened.record === undefined) return this.#reject(opened.reason, cookies);
     const { record } = opened;
     const state = this.#decode(record);
@@ -111,18 +135,29 @@ export class SealedEngine implements Engine {
       return nothing(cookies, true);
     }
     const { revocations } = this.#jar;
-    if (revocations !== undefined) {
-      const now = await this.#stateOf(revocations, record, state);
-      if (now === "ended") return this.#reject("revoked", cookies);
-      if (now === "superseded") {
-        this.#shared.report({
-          type: "superseded",
-          level: "info",
-          message: `A request came with the cookie of session ${record.id}, which was renewed a moment ago; it reads as empty`,
-          id: record.id,
-        });
-        return { ...nothing(cookies, true), superseded: true };
-      }
+    if (revocations !== undefined) return this.#listed(revocations, record, state, cookies, token);
+    const origin = originOf(this.#shared, record, state, token);
+    return { origin, superseded: false, presented: true, cookies };
+  }
+
+  /** What the list on a server says of it. */
+  async #listed(
+    revocations: Revocations,
+    record: SealedRecord,
+    state: State,
+    cookies: Cookies,
+    token: string | undefined,
+  ): Promise<Found> {
+    const now = await this.#stateOf(revocations, record, state);
+    if (now === "ended") return this.#reject("revoked", cookies);
+    if (now === "superseded") {
+      this.#shared.report({
+        type: "superseded",
+        level: "info",
+        message: `A request came with the cookie of session ${record.id}, which was renewed a moment ago; it reads as empty`,
+        id: record.id,
+      });
+      return { ...nothing(cookies, true), superseded: true };
     }
     const origin = originOf(this.#shared, record, state, token);
     return { origin, superseded: false, presented: true, cookies };

@@ -26,6 +26,11 @@ interface Written {
   readonly renewed: boolean;
 }
 
+const nothing: readonly CookieChange[] = Object.freeze([]);
+const noCookies: Cookies = () => [];
+const none: readonly string[] = [];
+const noDigest: Uint8Array = new Uint8Array(0);
+
 /** One request's. It knows which cookies came, so that stale ones are deleted. */
 export class SealedExecutor implements Executor {
   readonly travels = true;
@@ -35,12 +40,12 @@ export class SealedExecutor implements Executor {
   readonly #running: Set<Promise<void>>;
   #record: SealedRecord | undefined;
   /** What the head must set, and delete where the value is undefined. */
-  #outgoing: Map<string, string | undefined> = new Map();
+  #outgoing: readonly CookieChange[] = nothing;
 
   constructor(shared: Shared, jar: Jar, found: Found, running: Set<Promise<void>>) {
     this.#shared = shared;
     this.#jar = jar;
-    this.#cookies = found.cookies ?? (() => []);
+    this.#cookies = found.cookies ?? noCookies;
     this.#record = found.origin?.sealed;
     this.#running = running;
   }
@@ -135,8 +140,11 @@ export class SealedExecutor implements Executor {
     const stamped = await this.#jar.stamp(record, idleTimeout);
     if (stamped === undefined) return false;
     this.#record = stamped.record;
-    for (const { name, value } of stamped.cookies) this.#outgoing.set(name, value);
-    if (stamped.cookies.length > 0) this.#send(sink, origin);
+    if (stamped.cookies.length > 0) {
+      const names = new Set(stamped.cookies.map(({ name }) => name));
+      const others = this.#outgoing.filter(({ name }) => !names.has(name));
+      this.#send(sink, origin, [...others, ...stamped.cookies]);
+    }
     const token = sink.toCaller ? withPairs(origin.token, stamped.cookies) : undefined;
     target.touched(clock(), idleTimeout, token);
     return true;
@@ -157,8 +165,7 @@ export class SealedExecutor implements Executor {
   #end(target: Target, steps: Steps, sink: Sink): void {
     const { origin } = target;
     if (steps.destroy || steps.token === "clear") {
-      this.#replace(this.#jar.clear(this.#cookies));
-      this.#send(sink, undefined);
+      this.#send(sink, undefined, this.#jar.clear(this.#cookies));
     }
     if (!steps.destroy || origin === undefined) return;
     this.#record = undefined;
@@ -215,7 +222,7 @@ export class SealedExecutor implements Executor {
       key: prefix + id,
       id,
       token: sink.toCaller ? withPairs(undefined, sealed.cookies) : undefined,
-      digest: new Uint8Array(0),
+      digest: noDigest,
       version: 1,
       state,
       times: {
@@ -228,26 +235,25 @@ export class SealedExecutor implements Executor {
     };
     target.settle(origin, false);
     if (created || renewed) target.dropFreshToken();
-    this.#replace(sealed.cookies);
-    this.#send(sink, origin);
+    this.#send(sink, origin, sealed.cookies);
     if (created) sink.announce("created", id);
     else if (renewed) sink.announce("renewed", id);
   }
 
   /** A commit decides on all cookies of the session; a stamp only on its own. */
-  #replace(changes: readonly CookieChange[]): void {
-    this.#outgoing = new Map(changes.map(({ name, value }) => [name, value]));
-  }
-
-  #send(sink: Sink, origin: Origin | undefined): void {
-    const { settings, cookies } = this.#shared;
+  #send(sink: Sink, origin: Origin | undefined, outgoing: readonly CookieChange[]): void {
+    this.#outgoing = outgoing;
+    const { settings } = this.#shared;
     const persist = origin?.state.remember ?? settings.persist;
     const age = persist && origin !== undefined ? origin.times.deadlineIn / 1000 : undefined;
-    const values = Array.from(this.#outgoing, ([name, value]) =>
-      value === undefined ? cookies.clearAs(name) : cookies.setAs(name, value, age),
-    );
-    const [first = "", ...more] = values;
+    const first = outgoing[0] === undefined ? "" : this.#line(outgoing[0], age);
+    const more = outgoing.length < 2 ? none : outgoing.slice(1).map((one) => this.#line(one, age));
     sink.send({ name: "Set-Cookie", value: first }, more);
+  }
+
+  #line({ name, value }: CookieChange, age: number | undefined): string {
+    const { cookies } = this.#shared;
+    return value === undefined ? cookies.clearAs(name) : cookies.setAs(name, value, age);
   }
 
   /** Asks the list, again when the answer was lost: each of its operations may be repeated. */

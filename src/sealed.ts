@@ -118,10 +118,21 @@ export interface Revocations {
   userOf(read: (key: string) => unknown): string | undefined;
 }
 
+/**
+ * What finds and commits sessions in cookies, for one manager. There is one, `sealedEngine`; a contract
+ * does not know what is behind it.
+ */
+export type SealedEngineMaker = (shared: never, store: SealedStore) => object;
+
 /** An engine that keeps sessions in the client's cookies. */
 export interface SealedStore {
   /** Tells it from a `Store`. */
   readonly sealed: true;
+  /**
+   * `sealedEngine`: the part of the core that only such an engine needs. It comes with the engine, so
+   * that applications without one do not carry it.
+   */
+  readonly engine: SealedEngineMaker;
   readonly abilities: Abilities;
   /** How many cookies of 4096 bytes a session may take. */
   readonly chunks: number;

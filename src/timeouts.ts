@@ -14,12 +14,16 @@ interface Pending {
   readonly since: number;
   readonly operation: string;
   readonly reject: (error: SessionError) => void;
+  before: Pending | undefined;
+  next: Pending | undefined;
 }
 
 export class Timeouts {
   readonly #limit: number;
   readonly #tick: number;
-  readonly #pending = new Set<Pending>();
+  // In the order of their start; linked, and no Set, for the reason that lines.ts gives.
+  #first: Pending | undefined;
+  #last: Pending | undefined;
   #timer: unknown;
 
   /** @param limit milliseconds an operation may take */
@@ -45,14 +49,20 @@ export class Timeouts {
 
   #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const pending: Pending = { since: performance.now(), operation, reject };
+      const pending: Pending = {
+        since: performance.now(),
+        operation,
+        reject,
+        before: undefined,
+        next: undefined,
+      };
       const own = perRequest ? setTimeout(() => this.#giveUp(pending), this.#limit) : undefined;
       if (own === undefined) {
-        this.#pending.add(pending);
+        this.#add(pending);
         this.#arm();
       }
       const settled = (): void => {
-        if (own === undefined) this.#pending.delete(pending);
+        if (own === undefined) this.#remove(pending);
         else clearTimeout(own);
       };
       reply.then(
@@ -78,12 +88,31 @@ export class Timeouts {
   #check(): void {
     this.#timer = undefined;
     const now = performance.now();
-    for (const pending of this.#pending) {
-      if (now - pending.since < this.#limit - this.#tick) break; // in order of their start
-      this.#pending.delete(pending);
+    for (let pending = this.#first; pending !== undefined; pending = this.#first) {
+      if (now - pending.since < this.#limit - this.#tick) break;
+      this.#remove(pending);
       this.#giveUp(pending);
     }
-    if (this.#pending.size > 0) this.#arm();
+    if (this.#first !== undefined) this.#arm();
+  }
+
+  #add(pending: Pending): void {
+    pending.before = this.#last;
+    if (this.#last === undefined) this.#first = pending;
+    else this.#last.next = pending;
+    this.#last = pending;
+  }
+
+  /** Also one that has been removed. */
+  #remove(pending: Pending): void {
+    const { before, next } = pending;
+    if (before === undefined && next === undefined && this.#first !== pending) return;
+    if (before === undefined) this.#first = next;
+    else before.next = next;
+    if (next === undefined) this.#last = before;
+    else next.before = before;
+    // What has left must not keep what comes after it.
+    pending.before = pending.next = undefined;
   }
 
   #giveUp({ operation, reject }: Pending): void {

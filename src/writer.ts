@@ -13,13 +13,14 @@
 import {
   type Base,
   Batch,
+  type First,
   type Job,
-  type Queue,
   type Waiting,
   type WriterOptions,
 } from "./batch.ts";
 import { retryOrThrow } from "./failure.ts";
 import { perRequest } from "./isolate.ts";
+import { type Line, Lines } from "./lines.ts";
 import { isPromise } from "./reply.ts";
 import type { CreateRecord, Reply } from "./store.ts";
 import { sleep } from "./timeouts.ts";
@@ -27,7 +28,7 @@ import { sameDigest } from "./token.ts";
 
 export class Writer {
   readonly #options: WriterOptions;
-  readonly #queues = new Map<string, Queue>();
+  readonly #lines = new Lines();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: WriterOptions) {
@@ -40,35 +41,83 @@ export class Writer {
    * @throws {SessionError} what a promise from here rejects with, too.
    */
   commit(key: string, id: string, job: Job): Reply<Base> {
-    const queue = this.#queues.get(key);
-    if (queue !== undefined) {
+    const line = this.#lines.find(key);
+    if (line !== undefined) {
       return new Promise((resolve, reject) => {
-        queue.waiting.push(this.#waiting(job, resolve, reject));
+        line.waiting.push(this.#waiting(job, resolve, reject));
       });
     }
     // Applied here and now, in its own request; and done, if the engine answers at once.
     const batch = new Batch(this.#options, key, id);
     const first = batch.start(job);
-    if (!isPromise(first.sent) && first.sent.done === true) return batch.done(first);
+    const { sent } = first;
+    if (!isPromise(sent)) {
+      if (sent.done === true) return batch.done(first);
+      const own = newLine(key);
+      if (!perRequest) this.#lines.add(own);
+      return this.#write(own, id, job, batch, first, performance.now());
+    }
+    const since = performance.now();
+    const fresh = newLine(key);
+    if (!perRequest) this.#lines.add(fresh);
+    // Nearly always the first send is all, and nobody has queued up: it costs this one promise.
+    const work = sent.then(
+      (answer) => {
+        if (answer.done !== true) {
+          return this.#write(fresh, id, job, batch, { ...first, sent: answer }, since);
+        }
+        const base = batch.done(first);
+        fresh.newest = base;
+        this.#next(fresh, id);
+        return base;
+      },
+      (error: unknown) => {
+        this.#next(fresh, id);
+        throw error;
+      },
+    );
+    fresh.work = work;
+    return work;
+  }
+
+  /** The whole way, for a commit whose first send was not all. */
+  #write(
+    line: Line,
+    id: string,
+    job: Job,
+    batch: Batch,
+    first: First,
+    since: number,
+  ): Promise<Base> {
     return new Promise((resolve, reject) => {
-      const member = this.#waiting(job, resolve, reject);
-      const fresh: Queue = { waiting: [], newest: undefined };
-      if (perRequest) {
-        void batch.write([member], fresh, first);
-        return;
-      }
-      this.#queues.set(key, fresh);
-      void this.#track(this.#run(key, id, fresh, batch.write([member], fresh, first)));
+      const members = [this.#waiting(job, resolve, reject, since)];
+      const writing = batch.write(members, line, first);
+      if (!perRequest) line.work = this.#run(line, id, writing);
     });
+  }
+
+  /** Goes on with what has queued up meanwhile. */
+  #next(line: Line, id: string): void {
+    if (perRequest) return;
+    if (line.waiting.length === 0) this.#lines.delete(line);
+    else line.work = this.#run(line, id, Promise.resolve(false));
   }
 
   /** Resolves when no write is under way. */
   async drain(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    while (this.#running.size + this.#lines.size > 0) {
+      const works = this.#lines.all().map(({ work }) => work);
+      await Promise.allSettled([...this.#running, ...works]);
+    }
   }
 
-  #waiting(job: Job, resolve: Waiting["resolve"], reject: Waiting["reject"]): Waiting {
-    const until = performance.now() + this.#options.storeTimeout;
+  #waiting(
+    job: Job,
+    resolve: Waiting["resolve"],
+    reject: Waiting["reject"],
+    since: number = performance.now(),
+  ): Waiting {
+    const until = since + this.#options.storeTimeout;
     // In another commit's write `apply` must still run in this request's async context.
     const apply = job.runsUserCode ? inContext(job.apply) : job.apply;
     return { job, until, apply, resolve, reject };
@@ -83,23 +132,23 @@ export class Writer {
   }
 
   /** Writes what has queued up behind `writing`, and what queues up behind that. */
-  async #run(key: string, id: string, queue: Queue, writing: Promise<boolean>): Promise<void> {
+  async #run(line: Line, id: string, writing: Promise<boolean>): Promise<void> {
     let write = writing;
     for (;;) {
       const started = performance.now();
       const contended = await write;
-      const batch = queue.waiting;
-      queue.waiting = [];
+      const batch = line.waiting;
+      line.waiting = [];
       if (batch.length === 0) break;
       if (contended) {
         // Another process writes this session too: whoever has just won lets it have a turn.
         await sleep(Math.random() * Math.min(50, 2 * (performance.now() - started)));
-        batch.push(...queue.waiting);
-        queue.waiting = [];
+        batch.push(...line.waiting);
+        line.waiting = [];
       }
-      write = new Batch(this.#options, key, id).write(batch, queue);
+      write = new Batch(this.#options, line.key, id).write(batch, line);
     }
-    this.#queues.delete(key);
+    this.#lines.delete(line);
   }
 
   /**
@@ -156,6 +205,10 @@ export class Writer {
       }
     }
   }
+}
+
+function newLine(key: string): Line {
+  return { key, waiting: [], newest: undefined, work: undefined };
 }
 
 /**

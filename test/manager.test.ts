@@ -4,6 +4,7 @@ import { beforeEach, describe, it } from "node:test";
 import {
   type Options,
   type Reply,
+  type Session,
   type SessionError,
   type SessionEvent,
   SessionManager,
@@ -891,6 +892,45 @@ describe("the cookie's persistence", () => {
 });
 
 describe("around HTTP", () => {
+  it("tells the adapter of the first change, and again of the first that may make a token", async () => {
+    const sessions = manager();
+    const token = await stored(sessions);
+    const told = async (
+      sent: string | undefined,
+      change: (session: Session<Data>) => void,
+    ): Promise<boolean[]> => {
+      const asked = exchange(sessions, sent);
+      const seen: boolean[] = [];
+      asked.intercept = (participant) => void seen.push(participant.makesToken);
+      change(await sessions.load(asked));
+      return seen;
+    };
+    assert.deepEqual(
+      await told(token, (session) => {
+        session.set("visits", 1);
+        session.set("visits", 2);
+        session.renewToken();
+        session.set("visits", 3);
+        session.renewToken();
+      }),
+      [false, true],
+    );
+    assert.deepEqual(
+      await told(token, (session) => {
+        session.destroy();
+        session.set("visits", 1);
+      }),
+      [true],
+    );
+    assert.deepEqual(
+      await told(undefined, (session) => {
+        session.set("visits", 1);
+        session.renewToken();
+      }),
+      [true],
+    );
+  });
+
   it("a token in a header instead of a cookie", async () => {
     const sessions = manager({ transport: { header: "X-Session" } });
     const first = exchange(sessions);

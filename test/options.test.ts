@@ -808,6 +808,7 @@ describe("wrong types and unknown options", () => {
     [{ store: { ...store, touch: undefined } }, /store\.touch/],
     [{ store: { ...store, iterate: true } }, /store\.iterate/],
     [{ store: { ...store, abilities: undefined } }, /store\.abilities/],
+    [{ store: { sealed: true, bind: () => {} } }, /store\.engine must be a function/],
     [{ lifetimes: "1h" }, /"lifetimes" is not an option: did you mean lifetime\?/],
     [{ IdleTimeout: "1h" }, /did you mean idleTimeout\?/],
     [

@@ -12,7 +12,10 @@ import { createRequire } from "node:module";
 import { SessionManager } from "../../src/manager.ts";
 import type { Jar, SealedRecord } from "../../src/sealed.ts";
 import { CookieStore } from "../../src/stores/cookie.ts";
-import { native, web } from "../../src/stores/cookie-xaes.ts";
+import { DerivedKeys } from "../../src/stores/cookie-derived.ts";
+import { toText } from "../../src/stores/cookie-text.ts";
+import { web } from "../../src/stores/cookie-webcrypto.ts";
+import { native } from "../../src/stores/cookie-xaes.ts";
 
 /** The peers have no types here: they are installed in bench/ only. */
 async function peer(name: string): Promise<never> {
@@ -159,15 +162,20 @@ async function secureSession(data: Data): Promise<Case> {
 }
 
 async function cipher(kind: "node:crypto" | "WebCrypto", bytes: Uint8Array): Promise<Case> {
-  const one = (kind === "WebCrypto" ? web : (native ?? web)).key(key);
+  const one = new DerivedKeys((kind === "WebCrypto" ? web : (native ?? web)).key(key));
   const about = new Uint8Array(80);
-  const nonce = (): Uint8Array => crypto.getRandomValues(new Uint8Array(24));
-  const first = nonce();
-  const sealed = await one.seal(first, bytes, about);
+  const seal = (): Uint8Array | Promise<Uint8Array> => {
+    const message = new Uint8Array(24 + bytes.length + 16);
+    message.set(bytes, 24);
+    const sealing = one.seal(message, about);
+    return sealing instanceof Promise ? sealing.then(() => message) : message;
+  };
+  const sealed = await seal();
+  const text = toText(sealed.subarray(0, 12));
   return {
-    seal: () => one.seal(nonce(), bytes, about),
-    open: () => one.open(first, sealed, about),
-    check: async () => same(kind, [...((await one.open(first, sealed, about)) ?? [])], [...bytes]),
+    seal,
+    open: () => one.open(text, sealed, about),
+    check: async () => same(kind, [...((await one.open(text, sealed, about)) ?? [])], [...bytes]),
   };
 }
 

@@ -1,6 +1,8 @@
 /** Hono 4, on every runtime that it runs on. Structural: nothing is imported from Hono or its types. */
 import type { SessionError } from "../errors.ts";
 import type { SessionManager } from "../manager.ts";
+import type { Participant } from "../carrier.ts";
+import { copyOfMade, watch } from "./hono-early.ts";
 import { statusFor } from "./page.ts";
 import { errorPage, type Failure, headOf, type Manager, WebCarrier, WebHead } from "./web-head.ts";
 
@@ -42,8 +44,8 @@ export function sessionMiddleware<D extends object>(
   return async (c, next) => {
     const { raw } = c.req;
     const outer = headOf(c);
-    const head = outer ?? new WebHead(raw, c);
-    if (!sessions.attach(c, new HonoCarrier(raw, head, sessions), raw)) return next();
+    const head = outer ?? new WebHead(raw, c, copyOfMade);
+    if (!sessions.attach(c, new HonoCarrier(c, head, sessions), raw)) return next();
     // With several managers the outermost middleware commits for all: there is one head.
     if (outer !== undefined) return sessions.enter(c, next);
     try {
@@ -60,11 +62,29 @@ export function sessionMiddleware<D extends object>(
     const response = c.res;
     const failure = await head.finish(response);
     if (failure !== undefined) await answer(c, head, response, failure);
-    else if (response.status !== 101) replace(c, head.dress(response));
+    else if (response.status !== 101) {
+      const dressed = head.dress(response);
+      if (dressed !== response) replace(c, dressed);
+    }
   };
 }
 
 class HonoCarrier extends WebCarrier {
+  readonly #c: HonoContext;
+  readonly #head: WebHead;
+
+  constructor(c: HonoContext, head: WebHead, manager: Manager) {
+    super(c.req.raw, head, manager);
+    this.#c = c;
+    this.#head = head;
+  }
+
+  override attach(participant: Participant): void {
+    const isFirst = !this.#head.used;
+    super.attach(participant);
+    if (isFirst) watch(this.#c, this.#head);
+  }
+
   /** Hono's own error handler asks an error for its response; without, everything is a 500. */
   failed(error: SessionError): void {
     if ("getResponse" in error) return;

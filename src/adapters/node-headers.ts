@@ -154,6 +154,9 @@ export function checkHead(req: object, res: Response, line: StatusLine): StatusL
 export class Headers implements HeadView {
   readonly #res: Response;
   readonly #before: [name: string, value: Value | undefined][] = [];
+  /** What was looked at last, and has not been changed since: it is set next, most of the time. */
+  #seen: string | undefined;
+  #value: Value | undefined;
 
   constructor(res: Response) {
     this.#res = res;
@@ -161,6 +164,8 @@ export class Headers implements HeadView {
 
   get(name: string): string | undefined {
     const value = this.#res.getHeader(name);
+    this.#seen = name;
+    this.#value = value;
     if (value === undefined || typeof value === "string") return value;
     return Array.isArray(value) ? value.join(", ") : String(value);
   }
@@ -176,7 +181,8 @@ export class Headers implements HeadView {
   }
 
   #remember(name: string): void {
-    const value = this.#res.getHeader(name);
+    const value = name === this.#seen ? this.#value : this.#res.getHeader(name);
+    this.#seen = undefined;
     this.#before.push([name, Array.isArray(value) ? value.slice() : value]);
   }
 
@@ -188,50 +194,60 @@ export class Headers implements HeadView {
   }
 }
 
-/** What `removeHeader` and the body's framing leave behind in a node:http response. */
-const flags = [
-  "sendDate",
-  "strictContentLength",
-  "shouldKeepAlive",
-  "useChunkedEncodingByDefault",
-  "_removedConnection",
-  "_removedContLen",
-  "_removedTE",
-] as const;
-const http2Flags = ["sendDate"] as const;
+/** What `removeHeader` and the body's framing leave behind in a node:http response; http2 has the first. */
+interface Flags {
+  sendDate: boolean;
+  strictContentLength: boolean;
+  shouldKeepAlive: boolean;
+  useChunkedEncodingByDefault: boolean;
+  _removedConnection: boolean;
+  _removedContLen: boolean;
+  _removedTE: boolean;
+}
 
 /** Headers and status at one moment. */
 export interface Snapshot {
   readonly headers: readonly (readonly [name: string, value: Value])[];
   readonly status: number;
   readonly message: string | undefined;
-  readonly kept: readonly unknown[];
+  readonly kept: Readonly<Partial<Flags>>;
 }
 
 /** Takes a snapshot: header names in the case they were given. */
 export function snapshot(res: Response): Snapshot {
-  const fields = res as unknown as Record<string, unknown>;
   const headers: [name: string, value: Value][] = [];
   for (const name of res.getRawHeaderNames?.() ?? res.getHeaderNames()) {
     const value = res.getHeader(name) as Value;
     headers.push([name, Array.isArray(value) ? (value.slice() as string[]) : value]);
   }
   const http2 = streamOf(res) !== undefined;
-  const kept = http2 ? [fields["sendDate"]] : flags.map((name) => fields[name]);
   const message = http2 ? undefined : res.statusMessage;
-  return { headers, status: res.statusCode, message, kept };
+  return { headers, status: res.statusCode, message, kept: flagsOf(res, http2) };
+}
+
+// By name, not in a loop: it is done on every change.
+function flagsOf(res: Response, http2: boolean): Snapshot["kept"] {
+  const flags = res as unknown as Flags;
+  const { sendDate } = flags;
+  if (http2) return { sendDate };
+  return {
+    sendDate,
+    strictContentLength: flags.strictContentLength,
+    shouldKeepAlive: flags.shouldKeepAlive,
+    useChunkedEncodingByDefault: flags.useChunkedEncodingByDefault,
+    _removedConnection: flags._removedConnection,
+    _removedContLen: flags._removedContLen,
+    _removedTE: flags._removedTE,
+  };
 }
 
 /** Puts everything back. */
 export function restore(res: Response, to: Snapshot): void {
-  const fields = res as unknown as Record<string, unknown>;
   for (const name of res.getHeaderNames()) res.removeHeader(name);
   for (const [name, value] of to.headers) res.setHeader(name, value);
-  const http2 = streamOf(res) !== undefined;
-  const names = http2 ? http2Flags : flags;
-  names.forEach((name, at) => (fields[name] = to.kept[at]));
+  Object.assign(res, to.kept);
   res.statusCode = to.status;
-  if (!http2) fields["statusMessage"] = to.message;
+  if (streamOf(res) === undefined) Object.assign(res, { statusMessage: to.message });
   dropTrailers(res);
 }
 

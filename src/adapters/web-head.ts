@@ -1,9 +1,10 @@
 /** The head of a fetch-style response: commits between the handler and the response. */
-import { applyEffects, type Carrier, type HeadView, type Participant } from "../carrier.ts";
+import { applyEarly, applyEffects, type Carrier, type Participant } from "../carrier.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionEvent } from "../events.ts";
 import { slot } from "../slot.ts";
 import { reasonOf, statusFor } from "./page.ts";
+import { Copied, copyOf, Owned } from "./web-headers.ts";
 
 /** What the adapter uses of a manager, whatever its data type. */
 export interface Manager {
@@ -69,14 +70,19 @@ export class WebCarrier implements Carrier {
 export class WebHead {
   readonly #request: Request;
   readonly #given: object;
+  readonly #copyOf: (response: Response) => Response;
   readonly #entries: Entry[] = [];
   #signal: AbortSignal | undefined;
   sent = false;
 
-  /** `given` is what handlers and `onError` know the request by. */
-  constructor(request: Request, given: object) {
+  /**
+   * `given` is what handlers and `onError` know the request by; `copy` is for an adapter that knows
+   * more of some responses.
+   */
+  constructor(request: Request, given: object, copy: typeof copyOf = copyOf) {
     this.#request = request;
     this.#given = given;
+    this.#copyOf = copy;
     heads.set(given, this);
   }
 
@@ -98,10 +104,12 @@ export class WebHead {
 
   /** Every loaded session is asked to finish anyway; only a change after the head needs watching. */
   intercept(participant: Participant): void {
-    // Asked for now: some servers notice that a client has left only for those who asked before.
-    this.#signal ??= this.#request.signal;
+    // Asked for now: some servers notice that a client has left only for those who asked before. And
+    // only where it matters: the light request of Hono's Node server makes its signal when it is asked.
+    if (participant.makesToken) this.#signal ??= this.#request.signal;
+    if (!this.sent) return;
     const entry = this.#entries.find((one) => one.participant === participant);
-    if (!this.sent || entry === undefined || entry.timer !== undefined) return;
+    if (entry === undefined || entry.timer !== undefined) return;
     const timer: unknown = setTimeout(() => {
       if (participant.pending) participant.ended();
       else entry.timer = undefined;
@@ -148,16 +156,18 @@ export class WebHead {
     await this.#finish(500, false);
   }
 
-  /** Some session has a token for the client: the response would not be stored anywhere. */
+  /** Some session has a token for the client. */
   get #hasToken(): boolean {
-    const { headers } = this.dress(new Response());
-    return headers.get("Cache-Control") === "no-store";
+    return this.#entries.some(({ participant }) => participant.effects().token !== undefined);
   }
 
   /** Lets every participant finish, one after the other; after a failure the others roll back. */
   async #finish(status: number, upgraded: boolean): Promise<Failure | undefined> {
     this.sent = true;
     if (this.#entries.length === 0) return undefined;
+    if (this.#entries.some(({ participant }) => participant.makesToken)) {
+      this.#signal ??= this.#request.signal;
+    }
     const closed = upgraded || this.#signal?.aborted === true;
     let failure: Failure | undefined;
     for (const { participant, manager } of this.#entries) {
@@ -183,21 +193,25 @@ export class WebHead {
   }
 
   /**
-   * The response with our headers. Always a new one once a session was loaded: headers may be
-   * immutable (`Response.redirect()`, `fetch()`), and a response without a body may be shared between
-   * requests, which would hand one visitor's cookie to another.
+   * The response with our headers: itself where they are there already, and else a copy. Headers may be
+   * immutable (`Response.redirect()`, `fetch()`), and a response may be shared between requests,
+   * which would hand one visitor's cookie to another.
    */
   dress(response: Response): Response {
     if (this.#entries.length === 0) return response;
-    const dressed = new Response(response.body, response);
-    const { headers } = dressed;
-    const view: HeadView = {
-      get: (name) => headers.get(name) ?? undefined,
-      set: (name, value) => headers.set(name, value),
-      append: (name, value) => headers.append(name, value),
-    };
+    const view = new Copied(response, this.#copyOf);
     for (const { participant } of this.#entries) applyEffects(view, participant);
-    return dressed;
+    return view.response;
+  }
+
+  /**
+   * Gives a response that has just been made, and that nobody else has seen yet, the headers that are
+   * known already: then `dress` need not copy it.
+   */
+  dressEarly(response: Response): void {
+    if (this.sent) return;
+    const view = new Owned(response);
+    for (const { participant } of this.#entries) applyEarly(view, participant);
   }
 }
 

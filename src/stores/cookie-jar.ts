@@ -30,10 +30,15 @@ const cookieLimit = 4096;
 /** Servers and proxies limit all headers together. */
 export const mostChunks = 3;
 
+const malformed: Opened = { reason: "malformed" };
+
 export class CookieJar implements Jar {
   readonly revocations: Revocations | undefined;
   readonly #ring: Ring;
   readonly #name: string;
+  /** The names of further cookies; the first one's has nothing behind it. */
+  readonly #pieces: readonly string[];
+  readonly #stampName: string;
   readonly #sealer: Sealer;
   readonly #chunks: number;
   readonly #clock: () => number;
@@ -48,6 +53,10 @@ export class CookieJar implements Jar {
   ) {
     this.#ring = ring;
     this.#name = cookie;
+    this.#pieces = Array.from({ length: mostChunks }, (_, i) =>
+      i === 0 ? cookie : `${cookie}.${i}`,
+    );
+    this.#stampName = `${cookie}.idle`;
     this.#sealer = new Sealer(ring, cookie, manager);
     this.#chunks = chunks;
     this.#clock = clock;
@@ -57,18 +66,25 @@ export class CookieJar implements Jar {
   open(value: string | undefined, cookies: Cookies): Soon<Opened | undefined> {
     if (value === undefined) return undefined;
     const parsed = parse(value);
-    if (parsed === undefined) return { reason: "malformed" };
+    if (parsed === undefined) return malformed;
     const key = this.#key(parsed.keyId);
     if (typeof key === "string") return { reason: key };
     const text = this.#gather(parsed, cookies);
-    if (text === undefined) return { reason: "malformed" };
-    return soon(this.#sealer.open("data", key, parsed.count, text), (bytes) => {
-      if (bytes === undefined) return { reason: "malformed" };
-      if (bytes === false) return { reason: "not-authentic" };
-      const plain = decodeData(bytes);
-      if (plain === undefined) return { reason: "malformed" };
-      return soon(this.#stamped(plain.id, cookies), (idle) => this.#live(plain, idle));
-    });
+    if (text === undefined) return malformed;
+    const bytes = this.#sealer.open("data", key, parsed.count, text);
+    return bytes instanceof Promise
+      ? bytes.then((later) => this.#opened(later, cookies))
+      : this.#opened(bytes, cookies);
+  }
+
+  #opened(bytes: Uint8Array | false | undefined, cookies: Cookies): Soon<Opened> {
+    if (bytes === undefined) return malformed;
+    if (bytes === false) return { reason: "not-authentic" };
+    const plain = decodeData(bytes);
+    if (plain === undefined) return malformed;
+    const stamps = cookies(this.#stampName);
+    if (stamps.length === 0) return this.#live(plain, 0);
+    return soon(this.#stamped(plain.id, stamps), (idle) => this.#live(plain, idle));
   }
 
   #key(id: string): RingKey | "unknown-key" | "retired-key" {
@@ -90,9 +106,9 @@ export class CookieJar implements Jar {
   }
 
   /** The latest idle expiry among the stamps of this session; anything else there is ignored. */
-  #stamped(id: string, cookies: Cookies): Soon<number> {
+  #stamped(id: string, stamps: readonly string[]): Soon<number> {
     let latest: Soon<number> = 0;
-    for (const value of cookies(this.#stampName).slice(0, 2)) {
+    for (const value of stamps.slice(0, 2)) {
       const parsed = parse(value);
       const key = parsed === undefined ? undefined : this.#key(parsed.keyId);
       if (parsed?.count !== 1 || key === undefined || typeof key === "string") continue;
@@ -132,13 +148,12 @@ export class CookieJar implements Jar {
       idle: latest === 0 ? undefined : Math.min(latest, deadline),
     };
     const { count, length } = this.#fit(data.length);
-    return soon(
-      this.#sealer.seal("data", count, encodeData({ id, ...at, data }, length)),
-      (text) => ({
-        record: recordOf(id, data, at, now),
-        cookies: [...this.#pieces(text, count), ...this.#stale(cookies, count, from?.id !== id)],
-      }),
-    );
+    const record = recordOf(id, data, at, now);
+    const text = this.#sealer.seal("data", count, encodeData({ id, ...at, data }, length));
+    return soon(text, (sealed) => ({
+      record,
+      cookies: this.#cookies(sealed, count, cookies, from?.id !== id),
+    }));
   }
 
   /** How many cookies it takes, and how many characters of text: padded, as far as there is room. */
@@ -167,26 +182,34 @@ export class CookieJar implements Jar {
     return cookieLimit - this.#name.length - prefixOf(this.#sealer.keyId, count).length;
   }
 
-  *#pieces(text: string, count: number): Iterable<CookieChange> {
+  /** What carries the text, and what deletes pieces that a larger session left behind. */
+  #cookies(text: string, count: number, cookies: Cookies, stamp: boolean): CookieChange[] {
+    const prefix = prefixOf(this.#sealer.keyId, count);
+    if (count === 1) {
+      const changes: CookieChange[] = [{ name: this.#name, value: prefix + text }];
+      return this.#clear(changes, cookies, 1, stamp);
+    }
     let at = this.#first(count);
-    yield { name: this.#name, value: prefixOf(this.#sealer.keyId, count) + text.slice(0, at) };
+    const changes: CookieChange[] = [{ name: this.#name, value: prefix + text.slice(0, at) }];
     for (let i = 1; i < count; i++) {
       const name = this.#piece(i);
       const end = at + cookieLimit - name.length;
-      yield { name, value: text.slice(at, end) };
+      changes.push({ name, value: text.slice(at, end) });
       at = end;
     }
+    return this.#clear(changes, cookies, count, stamp);
   }
 
-  /** Deletes pieces that a larger session left behind, and another session's stamp. */
-  *#stale(cookies: Cookies, count: number, stamp: boolean): Iterable<CookieChange> {
+  /** Adds what deletes pieces from `count` on, and another session's stamp. */
+  #clear(changes: CookieChange[], cookies: Cookies, count: number, stamp: boolean): CookieChange[] {
     for (let i = count; i < mostChunks; i++) {
       const name = this.#piece(i);
-      if (cookies(name).length > 0) yield { name, value: undefined };
+      if (cookies(name).length > 0) changes.push({ name, value: undefined });
     }
     if (stamp && cookies(this.#stampName).length > 0) {
-      yield { name: this.#stampName, value: undefined };
+      changes.push({ name: this.#stampName, value: undefined });
     }
+    return changes;
   }
 
   stamp(record: SealedRecord, idle: number): Soon<Sealed | undefined> {
@@ -202,15 +225,11 @@ export class CookieJar implements Jar {
   }
 
   clear(cookies: Cookies): readonly CookieChange[] {
-    return [{ name: this.#name, value: undefined }, ...this.#stale(cookies, 1, true)];
+    return this.#clear([{ name: this.#name, value: undefined }], cookies, 1, true);
   }
 
   #piece(index: number): string {
-    return `${this.#name}.${index}`;
-  }
-
-  get #stampName(): string {
-    return `${this.#name}.idle`;
+    return this.#pieces[index] ?? "";
   }
 }
 

@@ -1,6 +1,7 @@
 /** The ring of keys: checked, in order, the first one seals. */
 import { SessionError } from "../errors.ts";
-import { type Cipher, type Crypto, keyLength } from "./cookie-xaes.ts";
+import { DerivedKeys } from "./cookie-derived.ts";
+import { type Crypto, keyLength } from "./cookie-xaes.ts";
 
 /** One key of the ring. */
 export interface CookieKey {
@@ -24,7 +25,7 @@ export interface RevokedKey {
 /** A key that works. */
 export interface RingKey {
   readonly id: string;
-  readonly cipher: Cipher;
+  readonly keys: DerivedKeys;
   /** In ms since 1970; Infinity when it does not retire. */
   readonly until: number;
 }
@@ -79,7 +80,7 @@ export function ringOf(keys: readonly (CookieKey | RevokedKey)[], crypto: Crypto
     seen.set(text, id);
     const retires = retirementOf(until, id, index === 0);
     const cipher = stretch ? crypto.secret(bytes) : crypto.key(bytes);
-    byId.set(id, { id, cipher, until: retires });
+    byId.set(id, { id, keys: new DerivedKeys(cipher), until: retires });
   }
   const [first] = byId.values();
   return { first: first as RingKey, byId };

@@ -14,8 +14,9 @@
  * The additional data bind everything else: library and format, purpose, cookie name, manager name,
  * key id, count of cookies.
  */
-import { type Ring, type RingKey } from "./cookie-keys.ts";
-import { fromText, toText } from "./cookie-text.ts";
+import type { Soon } from "../sealed.ts";
+import type { Ring, RingKey } from "./cookie-keys.ts";
+import { allocate, fromText, toText, writeText } from "./cookie-text.ts";
 import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
@@ -27,6 +28,7 @@ const overhead = nonceLength + tagLength;
 const headLength = 44;
 const stampLength = 24;
 const idLength = 18;
+const idText = 24;
 
 /** What a seal is for. */
 export type Kind = "data" | "idle";
@@ -48,14 +50,18 @@ export interface Parsed {
   readonly text: string;
 }
 
-const shape = /^v1\.([A-Za-z0-9_-]{1,32})\.(?:([2-9])\.)?([A-Za-z0-9_-]+)$/;
+const head = /^v1\.([A-Za-z0-9_-]{1,32})\.(?:([2-9])\.)?/;
 
-/** Undefined for a value of another form. */
+/** Undefined for a value of another form; its text is checked by whoever decodes it. */
 export function parse(value: string): Parsed | undefined {
-  const parts = shape.exec(value);
+  const parts = head.exec(value);
   if (parts === null) return undefined;
-  const [, keyId = "", count = "1", text = ""] = parts;
-  return { keyId, count: Number(count), text };
+  const [start, keyId = "", count] = parts;
+  return {
+    keyId,
+    count: count === undefined ? 1 : Number(count),
+    text: value.slice(start.length),
+  };
 }
 
 /** What stands before the text. */
@@ -69,24 +75,12 @@ export function textLength(dataLength: number): { padded: number; least: number 
   return { padded: Math.ceil(bytes / bucket) * bucketText, least: Math.ceil(bytes / 3) * 4 };
 }
 
-// A call for 24 random bytes costs ten times what slicing them off a block costs.
-const pool = new Uint8Array(nonceLength * 64);
-let poolAt = pool.length;
-
-function nonce(): Uint8Array {
-  if (poolAt === pool.length) {
-    crypto.getRandomValues(pool);
-    poolAt = 0;
-  }
-  poolAt += nonceLength;
-  return pool.slice(poolAt - nonceLength, poolAt);
-}
-
 /** Seals and opens for one cookie of one manager. */
 export class Sealer {
   readonly #ring: Ring;
   readonly #binding: string;
-  readonly #additional = new Map<string, Uint8Array>();
+  /** By key; of a stamp, and from 1 on of data in so many cookies. */
+  readonly #additional = new Map<RingKey, Uint8Array[]>();
 
   constructor(ring: Ring, cookie: string, manager: string) {
     this.#ring = ring;
@@ -98,14 +92,11 @@ export class Sealer {
     return this.#ring.first.id;
   }
 
-  /** The text of these plaintext bytes, under the first key. */
-  seal(kind: Kind, count: number, plain: Uint8Array): string | Promise<string> {
+  /** The text of a message, which has its plaintext only, under the first key. */
+  seal(kind: Kind, count: number, message: Uint8Array): Soon<string> {
     const { first } = this.#ring;
-    const fresh = nonce();
-    const sealed = first.cipher.seal(fresh, plain, this.#bind(kind, first.id, count), nonceLength);
-    return sealed instanceof Uint8Array
-      ? textOf(fresh, sealed)
-      : sealed.then((bytes) => textOf(fresh, bytes));
+    const sealing = first.keys.seal(message, this.#bind(kind, first, count));
+    return sealing instanceof Promise ? sealing.then(() => toText(message)) : toText(message);
   }
 
   /** The plaintext; `false` when it is not authentic, undefined when the text is not of our form. */
@@ -114,46 +105,44 @@ export class Sealer {
     key: RingKey,
     count: number,
     text: string,
-  ): Uint8Array | false | undefined | Promise<Uint8Array | false> {
-    const bytes = fromText(text);
-    if (bytes === undefined || bytes.length < overhead) return undefined;
-    const opened = key.cipher.open(
-      bytes.subarray(0, nonceLength),
-      bytes.subarray(nonceLength),
-      this.#bind(kind, key.id, count),
-    );
-    if (opened === undefined || opened instanceof Uint8Array) return opened ?? false;
-    return opened.then((plain) => plain ?? false);
+  ): Soon<Uint8Array | false | undefined> {
+    const message = fromText(text);
+    if (message === undefined || message.length < overhead) return undefined;
+    const opened = key.keys.open(text, message, this.#bind(kind, key, count));
+    return opened instanceof Promise ? opened.then((plain) => plain ?? false) : (opened ?? false);
   }
 
-  #bind(kind: Kind, keyId: string, count: number): Uint8Array {
+  #bind(kind: Kind, key: RingKey, count: number): Uint8Array {
+    const at = kind === "data" ? count : 0;
+    return this.#additional.get(key)?.[at] ?? this.#makeBinding(kind, key, count, at);
+  }
+
+  #makeBinding(kind: Kind, key: RingKey, count: number, at: number): Uint8Array {
+    const { id: keyId } = key;
     const name = `${kind}\0${keyId}\0${count}`;
-    const known = this.#additional.get(name);
-    if (known !== undefined) return known;
     const bytes = new TextEncoder().encode(`scs-session\0${format}\0${name}\0${this.#binding}`);
-    this.#additional.set(name, bytes);
+    const known = this.#additional.get(key) ?? [];
+    known[at] = bytes;
+    this.#additional.set(key, known);
     return bytes;
   }
 }
 
-/** `sealed` has room in front. */
-function textOf(fresh: Uint8Array, sealed: Uint8Array): string {
-  sealed.set(fresh);
-  return toText(sealed);
-}
-
-/** The plaintext of a data cookie whose text has `length` characters. */
+/** The message of a data cookie whose text has `length` characters: its plaintext, with room for the rest. */
 export function encodeData(plain: Plain, length: number): Uint8Array {
   const { data } = plain;
-  const bytes = new Uint8Array((length / 4) * 3 - overhead);
-  bytes[0] = data.length >> 8;
-  bytes[1] = data.length;
-  writeId(bytes, 2, plain.id);
-  writeTime(bytes, 20, plain.created);
-  writeTime(bytes, 26, plain.issued);
-  writeTime(bytes, 32, plain.deadline);
-  writeTime(bytes, 38, plain.idle ?? 0);
-  bytes.set(data, headLength);
+  const bytes = allocate((length / 4) * 3);
+  const start = nonceLength;
+  bytes[start] = data.length >> 8;
+  bytes[start + 1] = data.length;
+  writeId(bytes, start + 2, plain.id);
+  writeTime(bytes, start + 20, plain.created);
+  writeTime(bytes, start + 26, plain.issued);
+  writeTime(bytes, start + 32, plain.deadline);
+  writeTime(bytes, start + 38, plain.idle ?? 0);
+  bytes.set(data, start + headLength);
+  // Not zero by itself: the memory may have been used before.
+  for (let at = start + headLength + data.length; at < bytes.length; at++) bytes[at] = 0;
   return bytes;
 }
 
@@ -173,11 +162,11 @@ export function decodeData(bytes: Uint8Array): Plain | undefined {
   };
 }
 
-/** The plaintext of a stamp. */
+/** The message of a stamp. */
 export function encodeStamp(id: string, idle: number): Uint8Array {
-  const bytes = new Uint8Array(2 * bucket - overhead);
-  writeId(bytes, 0, id);
-  writeTime(bytes, idLength, idle);
+  const bytes = new Uint8Array(2 * bucket);
+  writeId(bytes, nonceLength, id);
+  writeTime(bytes, nonceLength + idLength, idle);
   return bytes;
 }
 
@@ -209,11 +198,10 @@ function readTime(bytes: Uint8Array, at: number): number {
 }
 
 function writeId(bytes: Uint8Array, at: number, id: string): void {
-  const raw = fromText(id);
-  if (raw?.length === idLength) bytes.set(raw, at);
-  else throw new TypeError("An id has 24 characters of base64url");
+  if (id.length === idText && writeText(bytes, at, id)) return;
+  throw new TypeError("An id has 24 characters of base64url");
 }
 
 function readId(bytes: Uint8Array, at: number): string {
-  return toText(bytes.subarray(at, at + idLength));
+  return toText(bytes, at, at + idLength);
 }

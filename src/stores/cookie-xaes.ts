@@ -8,6 +8,8 @@
  *     sealed = AES-256-GCM(Kx, N[12:], plaintext, additional data), the tag of 16 bytes at the end
  */
 
+import type { Soon } from "../sealed.ts";
+
 /** The length of a nonce in bytes. */
 export const nonceLength = 24;
 /** The length of the tag at the end of what was sealed. */
@@ -15,21 +17,24 @@ export const tagLength = 16;
 /** The length of a key. */
 export const keyLength = 32;
 
+/** The part of a nonce that a key is derived from. */
+export const prefixLength = 12;
+
 /** One key. The results are promises where the runtime has asynchronous cryptography only. */
 export interface Cipher {
-  /** Ciphertext and tag, behind `room` bytes that are free. */
-  seal(
-    nonce: Uint8Array,
-    plaintext: Uint8Array,
-    additional: Uint8Array,
-    room?: number,
-  ): Uint8Array | Promise<Uint8Array>;
-  /** Undefined when anything has been changed. */
-  open(
-    nonce: Uint8Array,
-    sealed: Uint8Array,
-    additional: Uint8Array,
-  ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /** The key for every nonce that begins with these 12 bytes. */
+  derive(prefix: Uint8Array): Soon<Derived>;
+}
+
+/**
+ * Kx: seals and opens messages, `nonce || ciphertext || tag` each, whose nonces begin with one prefix.
+ * Neither looks at that prefix: a wrong one means another key, under which nothing is authentic.
+ */
+export interface Derived {
+  /** In place: `nonce || plaintext || 16 bytes of any value` becomes the message. */
+  seal(message: Uint8Array, additional: Uint8Array): Soon<void>;
+  /** The plaintext; undefined when anything has been changed. The message stays as it is. */
+  open(message: Uint8Array, additional: Uint8Array): Soon<Uint8Array | undefined>;
 }
 
 interface Step {
@@ -71,7 +76,7 @@ interface NodeCrypto {
 const options = { authTagLength: tagLength } as const;
 
 /** `L` to `K1`, in place. */
-function double(block: Uint8Array): Uint8Array {
+export function double(block: Uint8Array): Uint8Array {
   const carry = (block[0] ?? 0) >> 7;
   for (let i = 0; i < 16; i++) {
     block[i] = (((block[i] ?? 0) << 1) | ((block[i + 1] ?? 0) >> 7)) & 0xff;
@@ -81,8 +86,8 @@ function double(block: Uint8Array): Uint8Array {
 }
 
 /** Both blocks whose encryption is the derived key: 32 bytes into `to`. */
-function blocks(k1: Uint8Array, nonce: Uint8Array, to: Uint8Array): Uint8Array {
-  for (let i = 0; i < 12; i++) to[4 + i] = (nonce[i] ?? 0) ^ (k1[4 + i] ?? 0);
+export function blocks(k1: Uint8Array, prefix: Uint8Array, to: Uint8Array): Uint8Array {
+  for (let i = 0; i < 12; i++) to[4 + i] = (prefix[i] ?? 0) ^ (k1[4 + i] ?? 0);
   to[0] = k1[0] ?? 0;
   to[2] = (k1[2] ?? 0) ^ 0x58;
   to[3] = k1[3] ?? 0;
@@ -108,39 +113,51 @@ class NodeCipher implements Cipher {
   }
 
   /** A KeyObject, since Node 24 takes 12 us to make a cipher of raw bytes, and 2 us of one (bench/micro/seal.ts). */
-  #derive(nonce: Uint8Array): object {
-    return this.#crypto.createSecretKey(this.#blocks.update(blocks(this.#k1, nonce, this.#input)));
+  derive(prefix: Uint8Array): NodeDerived {
+    const input = blocks(this.#k1, prefix, this.#input);
+    const key = this.#crypto.createSecretKey(this.#blocks.update(input));
+    return new NodeDerived(this.#crypto, key);
+  }
+}
+
+/** What node:crypto gets of each nonce; it has read it when it returns. */
+const iv: Uint8Array = new Uint8Array(nonceLength - prefixLength);
+
+function ivOf(message: Uint8Array): Uint8Array {
+  for (let i = 0; i < iv.length; i++) iv[i] = message[prefixLength + i] ?? 0;
+  return iv;
+}
+
+class NodeDerived implements Derived {
+  readonly #crypto: NodeCrypto;
+  readonly #key: object;
+
+  constructor(crypto: NodeCrypto, key: object) {
+    this.#crypto = crypto;
+    this.#key = key;
   }
 
-  seal(
-    nonce: Uint8Array,
-    plaintext: Uint8Array,
-    additional: Uint8Array,
-    room: number = 0,
-  ): Uint8Array {
-    const derived = this.#derive(nonce);
-    const cipher = this.#crypto.createCipheriv("aes-256-gcm", derived, nonce.subarray(12), options);
+  seal(message: Uint8Array, additional: Uint8Array): void {
+    const end = message.length - tagLength;
+    const cipher = this.#crypto.createCipheriv("aes-256-gcm", this.#key, ivOf(message), options);
     cipher.setAAD(additional);
-    const sealed = new Uint8Array(room + plaintext.length + tagLength);
-    sealed.set(cipher.update(plaintext), room);
+    message.set(cipher.update(message.subarray(nonceLength, end)), nonceLength);
     cipher.final();
-    sealed.set(cipher.getAuthTag(), room + plaintext.length);
-    return sealed;
+    message.set(cipher.getAuthTag(), end);
   }
 
-  open(nonce: Uint8Array, sealed: Uint8Array, additional: Uint8Array): Uint8Array | undefined {
-    const end = sealed.length - tagLength;
-    if (end < 0) return undefined;
-    const derived = this.#derive(nonce);
+  open(message: Uint8Array, additional: Uint8Array): Uint8Array | undefined {
+    const end = message.length - tagLength;
+    if (end < nonceLength) return undefined;
     const decipher = this.#crypto.createDecipheriv(
       "aes-256-gcm",
-      derived,
-      nonce.subarray(12),
+      this.#key,
+      ivOf(message),
       options,
     );
     decipher.setAAD(additional);
-    decipher.setAuthTag(sealed.subarray(end));
-    const plaintext = decipher.update(sealed.subarray(0, end));
+    decipher.setAuthTag(message.subarray(end));
+    const plaintext = decipher.update(message.subarray(nonceLength, end));
     try {
       decipher.final();
     } catch {
@@ -150,96 +167,9 @@ class NodeCipher implements Cipher {
   }
 }
 
-/** By WebCrypto, which every runtime has. */
-class WebCipher implements Cipher {
-  readonly #key: Promise<{ readonly key: CryptoKey; readonly k1: Uint8Array }>;
-
-  constructor(key: Uint8Array | Promise<Uint8Array>) {
-    this.#key = this.#prepare(key);
-    // Whoever seals or opens gets the failure.
-    this.#key.catch(() => {});
-  }
-
-  async #prepare(
-    bytes: Uint8Array | Promise<Uint8Array>,
-  ): Promise<{ readonly key: CryptoKey; readonly k1: Uint8Array }> {
-    const raw = owned(await bytes);
-    const key = await crypto.subtle.importKey("raw", raw, "AES-CBC", false, ["encrypt"]);
-    return { key, k1: double(await block(key, new Uint8Array(16))) };
-  }
-
-  async #derive(nonce: Uint8Array, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
-    const { key, k1 } = await this.#key;
-    const input = blocks(k1, nonce, new Uint8Array(32));
-    const halves = await Promise.all([
-      block(key, input.subarray(0, 16)),
-      block(key, input.subarray(16)),
-    ]);
-    const derived = new Uint8Array(32);
-    derived.set(halves[0]);
-    derived.set(halves[1], 16);
-    return crypto.subtle.importKey("raw", derived, "AES-GCM", false, [usage]);
-  }
-
-  async seal(
-    nonce: Uint8Array,
-    plaintext: Uint8Array,
-    additional: Uint8Array,
-    room: number = 0,
-  ): Promise<Uint8Array> {
-    const key = await this.#derive(nonce, "encrypt");
-    const sealed = new Uint8Array(room + plaintext.length + tagLength);
-    const given = parameters(nonce, additional);
-    sealed.set(new Uint8Array(await crypto.subtle.encrypt(given, key, owned(plaintext))), room);
-    return sealed;
-  }
-
-  async open(
-    nonce: Uint8Array,
-    sealed: Uint8Array,
-    additional: Uint8Array,
-  ): Promise<Uint8Array | undefined> {
-    if (sealed.length < tagLength) return undefined;
-    const key = await this.#derive(nonce, "decrypt");
-    try {
-      return new Uint8Array(
-        await crypto.subtle.decrypt(parameters(nonce, additional), key, owned(sealed)),
-      );
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-function parameters(nonce: Uint8Array, additional: Uint8Array): AesGcmParams {
-  return {
-    name: "AES-GCM",
-    iv: owned(nonce.subarray(12)),
-    additionalData: owned(additional),
-    tagLength: tagLength * 8,
-  };
-}
-
-/** AES of one block: the first block of CBC under a zero IV, without the padding that follows. */
-async function block(key: CryptoKey, input: Uint8Array): Promise<Uint8Array> {
-  const parameters = { name: "AES-CBC", iv: new Uint8Array(16) };
-  return new Uint8Array(await crypto.subtle.encrypt(parameters, key, owned(input)), 0, 16);
-}
-
-/** WebCrypto refuses memory that might be shared; so does its type. */
-function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
-}
-
-const info = new TextEncoder().encode("scs-session cookie key v1");
-const noSalt: Uint8Array = new Uint8Array(0);
-
-/** A secret stretched to a key: HKDF-SHA256 (RFC 5869) without salt. */
-async function webStretch(secret: Uint8Array): Promise<Uint8Array> {
-  const key = await crypto.subtle.importKey("raw", owned(secret), "HKDF", false, ["deriveBits"]);
-  const parameters = { name: "HKDF", hash: "SHA-256", salt: owned(noSalt), info };
-  return new Uint8Array(await crypto.subtle.deriveBits(parameters, key, keyLength * 8));
-}
+/** HKDF-SHA256 (RFC 5869) without salt stretches secrets; this is its info. */
+export const info: Uint8Array = new TextEncoder().encode("scs-session cookie key v1");
+export const noSalt: Uint8Array = new Uint8Array(0);
 
 /** Makes ciphers of keys and secrets. */
 export interface Crypto {
@@ -248,12 +178,6 @@ export interface Crypto {
   /** Of a secret of any length. */
   secret(bytes: Uint8Array): Cipher;
 }
-
-/** WebCrypto. */
-export const web: Crypto = {
-  key: (bytes) => new WebCipher(bytes),
-  secret: (bytes) => new WebCipher(webStretch(bytes)),
-};
 
 /** node:crypto, where the running process has it; see docs/decisions/0004-synchronous-hash.md. */
 export const native: Crypto | undefined = findNative();
@@ -268,13 +192,15 @@ function findNative(): Crypto | undefined {
     // The specification's first vector: a runtime whose node:crypto differs from Node's gets WebCrypto.
     const encode = new TextEncoder();
     const cipher = new NodeCipher(found, new Uint8Array(32).fill(1));
-    const nonce = encode.encode("ABCDEFGHIJKLMNOPQRSTUVWX");
+    const message = new Uint8Array(nonceLength + 12 + tagLength);
     for (let round = 0; round < 2; round++) {
-      const sealed = cipher.seal(nonce, encode.encode("XAES-256-GCM"), noSalt);
+      message.set(encode.encode("ABCDEFGHIJKLMNOPQRSTUVWXXAES-256-GCM"));
+      const derived = cipher.derive(message);
+      derived.seal(message, noSalt);
       let text = "";
-      for (const byte of sealed) text += byte.toString(16).padStart(2, "0");
+      for (const byte of message.subarray(nonceLength)) text += byte.toString(16).padStart(2, "0");
       if (text !== "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271") return undefined;
-      if (cipher.open(nonce, sealed, noSalt) === undefined) return undefined;
+      if (derived.open(message, noSalt)?.length !== 12) return undefined;
     }
   } catch {
     return undefined;

@@ -1,11 +1,13 @@
 /** Sessions in the client's own cookies, encrypted: no server, and what that cannot give. */
 import { SessionError } from "../errors.ts";
-import type { Jar, SealedStore } from "../sealed.ts";
+import type { Jar, SealedEngineMaker, SealedStore } from "../sealed.ts";
+import { sealedEngine } from "../sealed-engine.ts";
 import type { Store } from "../store.ts";
 import { CookieJar, mostChunks } from "./cookie-jar.ts";
 import { type CookieKey, type RevokedKey, type Ring, ringOf } from "./cookie-keys.ts";
 import { RevocationList, type UserOf } from "./cookie-revocations.ts";
-import { native, web } from "./cookie-xaes.ts";
+import { web } from "./cookie-webcrypto.ts";
+import { native } from "./cookie-xaes.ts";
 
 export type { CookieKey, RevokedKey } from "./cookie-keys.ts";
 export type { UserOf } from "./cookie-revocations.ts";
@@ -72,6 +74,7 @@ export interface CookieAbilities {
  */
 export class CookieStore implements SealedStore {
   readonly sealed = true;
+  readonly engine: SealedEngineMaker = sealedEngine;
   readonly abilities: CookieAbilities;
   readonly #ring: Ring;
   readonly chunks: number;

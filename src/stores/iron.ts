@@ -17,6 +17,7 @@ import type {
   Opened,
   Revocations,
   Sealed,
+  SealedEngineMaker,
   SealedRecord,
   SealedStore,
   SealRequest,
@@ -92,6 +93,10 @@ export class IronStore implements SealedStore {
     }
     this.#inner = inner;
     this.#reader = { cookieName, passwords: byId, clock };
+  }
+
+  get engine(): SealedEngineMaker {
+    return this.#inner.engine;
   }
 
   get abilities(): Abilities {

@@ -1,7 +1,8 @@
 /** The MySQL clients, told apart by their methods: no driver is imported. */
 import { SessionError } from "../errors.ts";
 import type { Value } from "./sql.ts";
-import { hasMethods, property, type Row } from "./sql-store.ts";
+import { type Row } from "./sql-record.ts";
+import { hasMethods, property } from "./sql-store.ts";
 
 /** What MySQL clients bind here. */
 export type MySQLValue = string | number | null | Uint8Array;

@@ -18,15 +18,8 @@ import {
   type Value,
   type Values,
 } from "./sql.ts";
-import {
-  notCreated,
-  property,
-  reason,
-  type Reply,
-  SqlStore,
-  text,
-  withRetries,
-} from "./sql-store.ts";
+import { text } from "./sql-record.ts";
+import { notCreated, property, reason, type Reply, SqlStore, withRetries } from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 
 export type { MariaDBClient, MySQL2Client, MySQLClient, MySQLValue } from "./mysql-client.ts";

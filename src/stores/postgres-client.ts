@@ -1,7 +1,8 @@
 /** The PostgreSQL clients, told apart by their methods: no driver is imported. */
 import { SessionError } from "../errors.ts";
 import type { Statement, Value } from "./sql.ts";
-import { hasMethods, type Row } from "./sql-store.ts";
+import { type Row } from "./sql-record.ts";
+import { hasMethods } from "./sql-store.ts";
 
 /** `Pool`, `Client` or `PoolClient` of `pg`. A pool, unless you know why not. */
 export interface PgClient {
@@ -45,18 +46,22 @@ export function queryOf(client: PostgresClient, prepare: boolean): Query {
   }
   if (isPg(client)) {
     const names = new Map<string, string>();
-    return async ({ name, text }, values) => {
-      if (!prepare) return (await client.query({ text, values })).rows as readonly Row[];
+    return ({ name, text }, values) => {
+      if (!prepare) return client.query({ text, values }).then(rowsOf);
       // pg prepares by name, and refuses one name for two texts.
       let unique = names.get(text);
       if (unique === undefined) names.set(text, (unique = `scs_${name}_${hash(text)}`));
-      return (await client.query({ name: unique, text, values })).rows as readonly Row[];
+      return client.query({ name: unique, text, values }).then(rowsOf);
     };
   }
   throw new SessionError(
     "invalid-option",
     "PostgresStore takes a Pool or Client of `pg`, the function of `postgres`, or a PGlite",
   );
+}
+
+function rowsOf(result: { readonly rows: unknown[] }): readonly Row[] {
+  return result.rows as readonly Row[];
 }
 
 /** Runs several statements in one implicit transaction. */

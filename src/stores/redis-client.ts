@@ -7,6 +7,7 @@
  */
 import { SessionError } from "../errors.ts";
 import { lossesOf } from "./redis-losses.ts";
+import { type Bounded, patience } from "./redis-patience.ts";
 import { bufferClass } from "./redis-record.ts";
 
 /** A client of the `redis` package (5 or later): createClient, -Pool, -Sentinel or -Cluster. */
@@ -102,14 +103,14 @@ export function wireOf(client: unknown): Wire {
 
 function nodeRedisWire(client: object): Wire {
   // 36 is RESP_TYPES.BLOB_STRING, the "$" of the protocol.
-  const options = { typeMapping: { 36: bufferClass() } };
+  const options = patience(client, { 36: bufferClass() });
   if (has(client, "nodeClient"))
     return nodeRedisCluster(client as unknown as NodeRedisCluster, options);
   if (has(client, "getSentinelNode")) {
     const sentinel = client as unknown as NodeRedisSentinel;
     const losses = lossesOf(client);
     // Declared a write, so that it goes to the primary whatever the pools are.
-    const send: Send = (args) => sentinel.sendCommand(false, args, options);
+    const send: Send = (args) => sentinel.sendCommand(false, args, options());
     return {
       losses: () => losses.count,
       get: (key) => send(["get", key]),
@@ -124,12 +125,12 @@ function nodeRedisWire(client: object): Wire {
     };
   }
   const single = client as NodeRedis;
-  const send: Send = (args) => single.sendCommand(args, options);
+  const send: Send = (args) => single.sendCommand(args, options());
   const both = (on: NodeRedis, args: Arguments, wait: Arguments) =>
-    Promise.all([on.sendCommand(args, options), on.sendCommand(wait, options)]);
+    Promise.all([on.sendCommand(args, options()), on.sendCommand(wait, options())]);
   return {
     losses: never,
-    get: (key) => single.sendCommand(["get", key], options),
+    get: (key) => single.sendCommand(["get", key], options()),
     send: (_key, args) => send(args),
     sendBoth: (_key, args, wait) =>
       has(client, "execute")
@@ -139,7 +140,7 @@ function nodeRedisWire(client: object): Wire {
   };
 }
 
-function nodeRedisCluster(cluster: NodeRedisCluster, options: object): Wire {
+function nodeRedisCluster(cluster: NodeRedisCluster, options: () => Bounded): Wire {
   if (cluster._options?.useReplicas === true) {
     throw new SessionError(
       "invalid-option",
@@ -150,10 +151,10 @@ function nodeRedisCluster(cluster: NodeRedisCluster, options: object): Wire {
     Promise.all(
       cluster.masters.map(async (master): Promise<Send> => {
         const node = await cluster.nodeClient(master);
-        return (args) => node.sendCommand(args, options);
+        return (args) => node.sendCommand(args, options());
       }),
     );
-  const send: Wire["send"] = (key, args) => cluster.sendCommand(key, false, args, options);
+  const send: Wire["send"] = (key, args) => cluster.sendCommand(key, false, args, options());
   return {
     losses: never,
     get: (key) => send(key, ["get", key]),
@@ -168,8 +169,8 @@ function nodeRedisCluster(cluster: NodeRedisCluster, options: object): Wire {
         }
         const node = await cluster.getNodeClientForKey(key);
         return await Promise.all([
-          node.sendCommand(args, options),
-          node.sendCommand(wait, options),
+          node.sendCommand(args, options()),
+          node.sendCommand(wait, options()),
         ]);
       }),
   };

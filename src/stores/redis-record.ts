@@ -66,8 +66,15 @@ export function toBuffer(bytes: Uint8Array): Uint8Array {
   return bufferClass().from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** What the scripts put after the four numbers: digest, key length, key, data. */
-export function tailOf(key: string, digest: Uint8Array, data: Uint8Array): Uint8Array {
+/** Larger data go as an argument of their own: a copy costs more than another argument. */
+const longTail = 1024;
+
+/** What the scripts put after the four numbers: digest, key length, key, data; and the data alone, or nothing. */
+export function tailOf(
+  key: string,
+  digest: Uint8Array,
+  data: Uint8Array,
+): readonly [tail: Uint8Array, apart: Uint8Array | ""] {
   const Buffer = bufferClass();
   const keyLength = Buffer.byteLength(key);
   // A lone surrogate would become U+FFFD, and two keys one.
@@ -83,13 +90,15 @@ export function tailOf(key: string, digest: Uint8Array, data: Uint8Array): Uint8
       `A digest has ${digestLength} bytes, not ${digest.length}`,
     );
   }
-  const tail = Buffer.allocUnsafe(digestLength + 2 + keyLength + data.length);
+  const apart = data.length > longTail;
+  const tail = Buffer.allocUnsafe(digestLength + 2 + keyLength + (apart ? 0 : data.length));
   tail.set(digest);
   tail[digestLength] = keyLength >>> 8;
   tail[digestLength + 1] = keyLength & 255;
   tail.write(key, digestLength + 2);
+  if (apart) return [tail, toBuffer(data)];
   tail.set(data, digestLength + 2 + keyLength);
-  return tail;
+  return [tail, ""];
 }
 
 /**

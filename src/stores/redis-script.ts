@@ -19,8 +19,9 @@ if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
   live = now < deadline and (idle == 0 or now < idle)
   dead = not live
 end
-local function put(tail, ...)
-  local value = 'Sc\\1' .. struct.pack('>I6I6I6I6', version, created, deadline, idle) .. tail
+local function put(tail, data, ...)
+  local numbers = struct.pack('>I6I6I6I6', version, created, deadline, idle)
+  local value = 'Sc\\1' .. numbers .. tail .. data
   local at = (idle > 0 and idle or deadline) - 1
   return redis.call('SET', KEYS[1], value, 'PXAT', string.format('%.0f', at), ...)
 end
@@ -51,11 +52,14 @@ export class Script {
 
 /** The scripts of all stores: made when the first store is, so that importing has no effect. */
 export interface Scripts {
-  /** ARGV: lifetime, idle or "", tail. Replies `now, done`. */
+  /** ARGV: lifetime, idle or "", tail, data that are not in it or "". Replies `now, done`. */
   readonly create: Script;
-  /** ARGV: version, digest, lifetime or "", idle or "", tail. Replies `now, done, newest value`. */
+  /**
+   * ARGV: version, lifetime or "", idle or "", tail, data that are not in it or "", and the digest that
+   * is expected if it is not the tail's. Replies `now, done, newest value`.
+   */
   readonly update: Script;
-  /** ARGV: digest, idle. Replies `now, done`. */
+  /** ARGV: idle, digest. Replies `now, done`. */
   readonly touch: Script;
   /** Replies `now, value`, the value only if the record lives by the server's clock. */
   readonly read: Script;
@@ -71,23 +75,23 @@ export function scripts(): Scripts {
 if dead then redis.call('DEL', KEYS[1]) end
 version, created, deadline, idle = 1, now, now + ARGV[1], 0
 if ARGV[2] ~= '' then idle = math.min(now + ARGV[2], deadline) end
-return {now, put(ARGV[3], 'NX') and 1 or 0}`),
+return {now, put(ARGV[3], ARGV[4], 'NX') and 1 or 0}`),
 
     update: new Script(`${prelude}
 if h == '' or dead then return {now, 0} end
-if not live or version ~= tonumber(ARGV[1]) or string.sub(h, 28, 59) ~= ARGV[2] then
+if not live or version ~= tonumber(ARGV[1]) or string.sub(h, 28, 59) ~= (ARGV[6] or string.sub(ARGV[4], 1, 32)) then
   return {now, 0, redis.call('GET', KEYS[1])}
 end
 version = version + 1
-if ARGV[3] ~= '' then deadline = now + ARGV[3] end
-if ARGV[4] ~= '' then idle = math.max(idle, now + ARGV[4]) end
+if ARGV[2] ~= '' then deadline = now + ARGV[2] end
+if ARGV[3] ~= '' then idle = math.max(idle, now + ARGV[3]) end
 idle = math.min(idle, deadline)
-put(ARGV[5])
+put(ARGV[4], ARGV[5])
 return {now, 1}`),
 
     touch: new Script(`${prelude}
-if not live or string.sub(h, 28, 59) ~= ARGV[1] then return {now, 0} end
-local later = math.min(now + ARGV[2], deadline)
+if not live or string.sub(h, 28, 59) ~= ARGV[2] then return {now, 0} end
+local later = math.min(now + ARGV[1], deadline)
 if later > idle then
   redis.call('SETRANGE', KEYS[1], 21, struct.pack('>I6', later))
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', later - 1))

@@ -94,24 +94,18 @@ export class RedisStore implements Store {
     this.#wire = wireOf(client);
   }
 
-  async load(key: string): Promise<StoreRecord | undefined> {
-    try {
-      const value = await this.#get(this.#prefix + key);
-      if (value === null) return undefined;
+  load(key: string): Promise<StoreRecord | undefined> {
+    return this.#get(this.#prefix + key).then(
       // By the estimated time it has ended, by the server's it has not: the server is asked.
-      return this.#record(key, value) ?? (await this.#read(key));
-    } catch (error) {
-      return foreign(error, damaged(key));
-    }
+      (value) => (value === null ? undefined : (this.#record(key, value) ?? this.#read(key))),
+      (error: unknown) => foreign(error, damaged(key)),
+    );
   }
 
   /** @throws {SessionError} `store-full` when Redis is out of memory. */
   async create(key: string, record: CreateRecord): Promise<boolean> {
-    const args = [
-      duration(record.lifetime),
-      duration(record.idle),
-      tailOf(key, record.digest, record.data),
-    ];
+    const { digest, data, lifetime, idle } = record;
+    const args = [duration(lifetime), duration(idle), ...tailOf(key, digest, data)];
     try {
       const losses = this.#wire.losses();
       const [reply] = await this.#run(this.#scripts.create, key, args);
@@ -129,13 +123,10 @@ export class RedisStore implements Store {
    */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     const { version, digest, data, newDigest, lifetime, idle } = change;
-    const args = [
-      String(version),
-      toBuffer(digest),
-      duration(lifetime),
-      duration(idle),
-      tailOf(key, newDigest ?? digest, data),
-    ];
+    const [tail, apart] = tailOf(key, newDigest ?? digest, data);
+    const args = [String(version), duration(lifetime), duration(idle), tail, apart];
+    // Otherwise it is the one in the tail.
+    if (newDigest !== undefined) args.push(toBuffer(digest));
     const wait = newDigest === undefined ? undefined : this.#wait;
     const losses = this.#wire.losses();
     try {
@@ -159,7 +150,7 @@ export class RedisStore implements Store {
 
   async touch(key: string, digest: Uint8Array, idle: number): Promise<boolean> {
     try {
-      const args = [toBuffer(digest), duration(idle)];
+      const args = [duration(idle), toBuffer(digest)];
       const [reply] = await this.#run(this.#scripts.touch, key, args);
       return Number(fields(reply)[1]) === 1;
     } catch (error) {
@@ -220,34 +211,40 @@ export class RedisStore implements Store {
   close(): void {}
 
   /** One script, in one round trip once the server knows it. Replies, of WAIT too if it is given. */
-  async #run(
-    script: Script,
+  #run(
+    { sha, text: source }: Script,
     key: string,
     args: Arguments,
     wait?: Arguments,
   ): Promise<readonly unknown[]> {
+    if (sha === undefined) return this.#eval("eval", source, key, args, wait);
+    return this.#eval("evalsha", sha, key, args, wait).catch((error: unknown) => {
+      // After a restart, a failover or SCRIPT FLUSH; nothing was done.
+      if (isReply(error, "NOSCRIPT")) return this.#eval("eval", source, key, args, wait);
+      throw error;
+    });
+  }
+
+  #eval(
+    how: "eval" | "evalsha",
+    script: string,
+    key: string,
+    args: Arguments,
+    wait: Arguments | undefined,
+  ): Promise<readonly unknown[]> {
     const at = this.#prefix + key;
-    const { sha, text: source } = script;
+    const command = [how, script, "1", at, ...args];
     const sent = performance.now();
-    const send = async (how: readonly string[]): Promise<readonly unknown[]> => {
-      const command = [...how, "1", at, ...args];
-      if (wait !== undefined) return await this.#wire.sendBoth(at, command, wait);
-      return [await this.#wire.send(at, command)];
-    };
-    if (sha !== undefined) {
-      try {
-        const replies = await send(["evalsha", sha]);
+    if (wait !== undefined) {
+      return this.#wire.sendBoth(at, command, wait).then((replies) => {
         this.#learn(replies[0], sent);
         return replies;
-      } catch (error) {
-        // After a restart, a failover or SCRIPT FLUSH; nothing was done.
-        if (!isReply(error, "NOSCRIPT")) throw error;
-      }
+      });
     }
-    const again = performance.now();
-    const replies = await send(["eval", source]);
-    this.#learn(replies[0], again);
-    return replies;
+    return this.#wire.send(at, command).then((reply) => {
+      this.#learn(reply, sent);
+      return [reply];
+    });
   }
 
   #learn(reply: unknown, sent: number): void {
@@ -269,9 +266,13 @@ export class RedisStore implements Store {
 
   /** By a script that decides by the server's clock. */
   async #read(key: string): Promise<StoreRecord | undefined> {
-    const [reply] = await this.#run(this.#scripts.read, key, []);
-    const [now, value] = fields(reply);
-    return value === undefined ? undefined : this.#record(key, value, Number(now));
+    try {
+      const [reply] = await this.#run(this.#scripts.read, key, []);
+      const [now, value] = fields(reply);
+      return value === undefined ? undefined : this.#record(key, value, Number(now));
+    } catch (error) {
+      return foreign(error, damaged(key));
+    }
   }
 
   /** Undefined when it has ended by `now`. */

@@ -8,13 +8,10 @@ import type {
   UpdateRecord,
   UpdateResult,
 } from "../store.ts";
-import { damaged } from "./damaged.ts";
 import type { Statement, Statements, Values } from "./sql.ts";
 import { pageSize } from "./sql.ts";
+import { forever, recordOf, type Row, text } from "./sql-record.ts";
 import { type Step, Sweeper, type SweepOptions } from "./sql-sweeper.ts";
-
-/** One row, as the driver gives it. */
-export type Row = Readonly<Record<string, unknown>>;
 
 /** What a statement did. */
 export interface Reply {
@@ -38,11 +35,6 @@ export interface Backend {
   readonly isFull: (error: unknown) => boolean;
 }
 
-/** Three thousand years: what the servers' types hold, and what Infinity becomes. */
-const forever = 1e14;
-/** Of PostgreSQL's integer, the shortest: not reached by a change per second in 68 years. */
-const highestVersion = 2 ** 31 - 1;
-
 export abstract class SqlStore implements Store {
   readonly abilities: Abilities = Object.freeze({
     iterate: true,
@@ -60,9 +52,8 @@ export abstract class SqlStore implements Store {
     this.#sweeper = new Sweeper(options, backend.sweep);
   }
 
-  async load(key: string): Promise<StoreRecord | undefined> {
-    const { rows } = await this.#run(this.#statements.load, { id: key });
-    return recordOf(rows?.[0]);
+  load(key: string): Promise<StoreRecord | undefined> {
+    return this.#run(this.#statements.load, { id: key }).then(({ rows }) => recordOf(rows?.[0]));
   }
 
   /** @throws {SessionError} `too-large` when the server cannot hold the data; `store-full`. */
@@ -176,51 +167,6 @@ function duration(ms: number): number {
   return Math.min(Math.ceil(ms), forever);
 }
 
-/** The record of a row; nothing when there is none, or it ended while the statement ran. */
-export function recordOf(row: Row | undefined): StoreRecord | undefined {
-  if (row === undefined) return undefined;
-  // A hand may have written "infinity".
-  const deadlineIn = Math.min(Number(row["ends"]), forever);
-  const idleIn = row["idles"] === null ? undefined : Math.min(Number(row["idles"]), forever);
-  if (deadlineIn <= 0 || (idleIn !== undefined && idleIn <= 0)) return undefined;
-  const key = text(row["id"]);
-  const version = Number(row["version"]);
-  const digest = bytes(row["digest"]);
-  // Past the highest version, every change would fail at the column's type.
-  if (digest.length !== 32 || !(version > 0 && version < highestVersion)) return damaged(key);
-  return {
-    key,
-    version,
-    digest,
-    data: bytes(row["data"]),
-    // The server's clock may be set back.
-    age: Math.min(Math.max(0, Number(row["age"])), forever),
-    deadlineIn,
-    idleIn,
-  };
-}
-
-const decoder = new TextDecoder();
-
-export function text(value: unknown): string {
-  if (typeof value === "string") return value;
-  if (value instanceof Uint8Array) return decoder.decode(value);
-  throw unreadable("a key", value);
-}
-
-/** A copy: drivers cut small values out of buffers that they share. */
-function bytes(value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  throw unreadable("bytes", value);
-}
-
-function unreadable(what: string, value: unknown): SessionError {
-  return new SessionError(
-    "store-failed",
-    `The driver returned ${what} as ${value === null ? "null" : typeof value}; does the client have type parsers of its own?`,
-  );
-}
-
 /** The least text after every one that starts with `prefix`, in the order of code points. */
 function after(prefix: string): string {
   const points = Array.from(prefix);
@@ -235,18 +181,16 @@ function after(prefix: string): string {
 }
 
 /** Runs again what the server has rolled back by itself: nothing was written, so it is safe. */
-export async function withRetries<T>(
+export function withRetries<T>(
   run: () => Promise<T>,
   rolledBack: (error: unknown) => boolean,
+  left = 50,
 ): Promise<T> {
   // Each time, somebody else got through; the manager's timeout ends it for the request.
-  for (let left = 50; ; left--) {
-    try {
-      return await run();
-    } catch (error) {
-      if (left === 0 || !rolledBack(error)) throw error;
-    }
-  }
+  return run().catch((error: unknown) => {
+    if (left === 0 || !rolledBack(error)) throw error;
+    return withRetries(run, rolledBack, left - 1);
+  });
 }
 
 /** One property of an object that may be none. */

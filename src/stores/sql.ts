@@ -58,6 +58,11 @@ export interface Dialect {
   /** The functions for the lesser and the greater of two values, neither null. */
   readonly least: string;
   readonly greatest: string;
+  /**
+   * A record in two columns, where a driver pays for each: `head` is the version, the digest's length
+   * and the three times (the last may be `-`), and the id, with spaces between; `body` is digest and data.
+   */
+  readonly packed?: ((times: Times) => string) | undefined;
   /** Around a new value of a write, when the driver learns from it that a row matched. */
   readonly mark?: ((value: string) => string) | undefined;
   /** After a write, for the same purpose: `RETURNING`. */
@@ -70,12 +75,20 @@ export interface Dialect {
   readonly orNewest?: ((update: UpdateParts) => string) | undefined;
 }
 
+/** Milliseconds since a record's creation, and until its ends, as SQL. */
+export interface Times {
+  readonly age: string;
+  readonly ends: string;
+  readonly idles: string;
+}
+
 /** What `orNewest` puts together. */
 export interface UpdateParts {
   readonly sets: string;
   /** Without the one on `id`. */
   readonly conditions: string;
-  readonly columns: string;
+  /** The columns of a record. */
+  readonly record: string;
   readonly alive: string;
 }
 
@@ -116,9 +129,15 @@ export function statementsOf(dialect: Dialect): Statements {
     tail = "",
     mark = (value) => value,
   } = dialect;
+  const times: Times = {
+    age: between("created", now),
+    ends: between(now, "deadline"),
+    idles: between(now, "idle"),
+  };
   const columns =
-    `id, ${dialect.version ?? "version"}, digest, data, ${between("created", now)} AS age, ` +
-    `${between(now, "deadline")} AS ends, ${between(now, "idle")} AS idles`;
+    `id, ${dialect.version ?? "version"}, digest, data, ` +
+    `${times.age} AS age, ${times.ends} AS ends, ${times.idles} AS idles`;
+  const record = dialect.packed?.(times) ?? columns;
   const alive = aliveAt(clock);
 
   function make(name: string, template: string): Statement {
@@ -138,7 +157,7 @@ export function statementsOf(dialect: Dialect): Statements {
     }
     if (lifetime) sets.push(`deadline = ${deadline}`);
     const conditions = `version = :version AND digest = :digest AND ${alive}`;
-    const parts = { sets: sets.join(", "), conditions, columns, alive };
+    const parts = { sets: sets.join(", "), conditions, record, alive };
     const plain = `UPDATE {table} SET ${parts.sets} WHERE id = :id AND ${conditions}${tail}`;
     return make("update", dialect.orNewest?.(parts) ?? plain);
   }
@@ -149,7 +168,7 @@ export function statementsOf(dialect: Dialect): Statements {
   const moved = plus(now, ":idle");
   const touched = `${least}(${greatest}(COALESCE(idle, ${moved}), ${moved}), deadline)`;
   return {
-    load: make("load", `SELECT ${columns} FROM {table} WHERE id = :id AND ${aliveAt(now)}`),
+    load: make("load", `SELECT ${record} FROM {table} WHERE id = :id AND ${aliveAt(now)}`),
     create: make(
       "create",
       `INSERT INTO {table} (${names}) ` +

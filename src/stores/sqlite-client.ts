@@ -1,7 +1,8 @@
 /** The SQLite clients, known by their methods: no library is imported. */
 import { SessionError } from "../errors.ts";
 import { bind, type Statement, type Values } from "./sql.ts";
-import { property, reason, type Reply, type Row } from "./sql-store.ts";
+import { type Row } from "./sql-record.ts";
+import { property, reason, type Reply } from "./sql-store.ts";
 
 /** What SQLite binds. */
 export type SQLiteValue = string | number | null | Uint8Array;

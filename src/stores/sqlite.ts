@@ -16,7 +16,8 @@ import {
   tableName,
   type TableOptions,
 } from "./sql.ts";
-import { hasMethods, reason, type Reply, SqlStore, text } from "./sql-store.ts";
+import { text } from "./sql-record.ts";
+import { hasMethods, reason, type Reply, SqlStore } from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 import { isBusy, patiently, Prepared, type SQLiteClient } from "./sqlite-client.ts";
 

@@ -181,17 +181,21 @@ async function noticed(): Promise<void> {
 
 const leaving: readonly Behaviour[] = [
   {
-    name: "a client that leaves before the head: a new session rolls back, a change is stored",
+    name: "a client that leaves before the head: a new session or token rolls back, a change is stored",
     records: true,
     async run(site) {
       const cookie = await site.begin();
-      const { create } = site.store.calls;
-      for (const sent of [undefined, cookie]) {
-        const [loaded, left, done] = [gate(), gate(), gate()];
+      const { create, update } = site.store.calls;
+      const closed = (): number =>
+        site.events.filter((event) => event.type === "rolled-back" && event.reason === "closed")
+          .length;
+      for (const what of ["new", "renewal", "change"]) {
+        const [recorded, left, done] = [gate(), gate(), gate()];
         site.own["/slow"] = async ({ request, respond }, sessions) => {
           const session = await sessions.load(request);
-          session.set("text", "changed");
-          loaded.open();
+          session.set("text", what);
+          if (what === "renewal") session.renewToken();
+          recorded.open();
           await left.opened;
           await noticed();
           try {
@@ -200,17 +204,17 @@ const leaving: readonly Behaviour[] = [
             done.open();
           }
         };
-        await leave(site, "/slow", sent, loaded.opened);
+        const before = closed();
+        await leave(site, "/slow", what === "new" ? undefined : cookie, recorded.opened);
         left.open();
         await done.opened;
-        if (sent !== undefined) {
-          await eventually(async () => (await site.text(sent)) === "changed", "stored");
+        if (what === "change") {
+          await eventually(async () => (await site.text(cookie)) === "change", "stored");
           continue;
         }
-        const closed = (): boolean =>
-          site.events.some((event) => event.type === "rolled-back" && event.reason === "closed");
-        await eventually(closed, "an event: rolled-back, closed");
+        await eventually(() => closed() > before, "an event: rolled-back, closed");
         equal(site.store.calls.create, create, "sessions created for a client that had left");
+        equal(site.store.calls.update, update, "tokens renewed for a client that had left");
       }
     },
   },

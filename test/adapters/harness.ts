@@ -92,6 +92,7 @@ export class Part implements Participant {
   token: HeadEffects["token"];
   private = true;
   pending = true;
+  makesToken = true;
   /** Undefined: nothing to wait for. */
   work: (() => Promise<void>) | undefined;
   events: SessionEvent[] = [];

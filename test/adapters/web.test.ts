@@ -161,6 +161,47 @@ describe("the fetch-style adapter", () => {
     assert.deepEqual(part.outcomes, [{ status: 200, closed: true }]);
   });
 
+  it("asks for the request's signal once a token may be made, since it costs something", async () => {
+    for (const [tokens, expected] of [
+      [[false, false], 0],
+      [[false, true], 1],
+      [[true, true], 1],
+    ] as const) {
+      const part = new Part();
+      const request = new Request(url);
+      let asked = 0;
+      const { signal } = request;
+      Object.defineProperty(request, "signal", { get: () => (asked++, signal) });
+      const host = new Host();
+      let before = -1;
+      const respond = (): Response => {
+        for (const makesToken of tokens) {
+          part.makesToken = makesToken;
+          host.carrier(request).intercept(part);
+        }
+        before = asked;
+        return new Response("x");
+      };
+      part.pending = false;
+      await run([part], respond, host, request);
+      assert.deepEqual([before, asked], [expected, expected], String(tokens));
+    }
+  });
+
+  it("a response that has the headers already is returned itself", async () => {
+    const part = new Part();
+    const headers = { Vary: "Accept, Cookie", "Cache-Control": "max-age=60" };
+    const response = new Response("x", { headers });
+    assert.equal(await run([part], () => response), response);
+    const other = new Part();
+    other.token = cookie;
+    const copy = await run([other], () => response);
+    assert.notEqual(copy, response);
+    assert.equal(response.headers.get("set-cookie"), null);
+    assert.equal(response.headers.get("cache-control"), "max-age=60");
+    assert.equal(copy.headers.get("cache-control"), "no-store");
+  });
+
   it("two managers, nested: one commit point, both cookies, on error pages too", async () => {
     const [a, b] = [new Host(), new Host()];
     const first = new Part("cookie a");

@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SessionManager } from "../../src/manager.ts";
 import type { CookieStore } from "../../src/stores/cookie.ts";
+import type { DerivedKeys } from "../../src/stores/cookie-derived.ts";
+import { toText } from "../../src/stores/cookie-text.ts";
+import type { Cipher, Crypto } from "../../src/stores/cookie-xaes.ts";
 import type { MemoryStore } from "../../src/stores/memory.ts";
 import { ManualClock } from "../../src/testing/clock.ts";
 import type { storeSuite } from "../../src/testing/store.ts";
@@ -11,6 +14,8 @@ import { assertFails, collect } from "./collect.ts";
 import { mutate } from "./mutate.ts";
 
 interface Sources {
+  readonly DerivedKeys: typeof DerivedKeys;
+  readonly native: Crypto | undefined;
   readonly CookieStore: typeof CookieStore;
   readonly MemoryStore: typeof MemoryStore;
   readonly SessionManager: typeof SessionManager;
@@ -61,10 +66,40 @@ const bugs: Readonly<Record<string, Bug>> = {
     finders: ["a stamp is no session"],
   },
   "a nonce is used twice": {
-    file: "stores/cookie-seal.ts",
-    from: "  poolAt += nonceLength;\n",
-    to: "  poolAt = nonceLength;\n",
+    file: "stores/cookie-derived.ts",
+    from: "  draw(message, prefixLength);\n",
+    to: "",
     finders: ["nonces differ"],
+  },
+  "the random bytes are the same each time": {
+    file: "stores/cookie-derived.ts",
+    from: "    crypto.getRandomValues(pool);\n    poolAt = 0;\n  }\n",
+    to: "    crypto.getRandomValues(pool);\n  }\n  poolAt = 0;\n",
+    finders: ["nonces differ"],
+  },
+  "a first half of nonces is never given up": {
+    file: "stores/cookie-derived.ts",
+    from: "current !== undefined && current.left > 0",
+    to: "current !== undefined",
+    finders: ["a first half of nonces is given up"],
+  },
+  "a key is kept for what does not open": {
+    file: "stores/cookie-derived.ts",
+    from: "      if (plain !== undefined) this.#keep",
+    to: "      this.#keep",
+    finders: ["forged cookies push out nothing"],
+  },
+  "kept keys are found by another's first half": {
+    file: "stores/cookie-derived.ts",
+    from: "this.#kept.get(text.slice(0, prefixText))",
+    to: "[...this.#kept.values()][0]",
+    finders: ["cookies of two processes open"],
+  },
+  "characters that mean others are taken": {
+    file: "stores/cookie-text.ts",
+    from: "base64urlSlice.call(bytes, 0, bytes.length) === text ? bytes : undefined",
+    to: "bytes",
+    finders: ["one text for one cookie"],
   },
   "the deadline inside is not enforced": {
     file: "stores/cookie-jar.ts",
@@ -175,6 +210,18 @@ async function sealed({ CookieStore, SessionManager }: Sources, id = "a"): Promi
   return session.token ?? "";
 }
 
+/** The text of a cookie, which begins with its nonce; from one engine, many times. */
+function texts({ CookieStore }: Sources): () => Promise<string> {
+  const store = new CookieStore({ keys: [{ id: "a", key }], revocations: false });
+  const jar = store.bind("session", "session", () => {});
+  const id = "A".repeat(24);
+  const request = { id, data: new Uint8Array(3), from: undefined, lifetime: 1e9, idle: undefined };
+  return async () => {
+    const made = await jar.seal(request, () => []);
+    return made?.cookies[0]?.value?.slice("v1.a.".length) ?? "";
+  };
+}
+
 const checks: Readonly<Record<string, Check>> = {
   "one key under two ids is two keys": async (sources) => {
     const token = await sealed(sources);
@@ -200,10 +247,55 @@ const checks: Readonly<Record<string, Check>> = {
     assert.ok(new SessionManager({ store }));
   },
   "nonces differ": async (sources) => {
+    const text = texts(sources);
     const nonces = new Set<string>();
-    for (let i = 0; i < 200; i++)
-      nonces.add((await sealed(sources)).slice(0, "session=v1.a.".length + 32));
-    assert.equal(nonces.size, 200);
+    for (let i = 0; i < 300; i++) nonces.add((await text()).slice(0, 32));
+    assert.equal(nonces.size, 300);
+  },
+  "a first half of nonces is given up": async (sources) => {
+    const text = texts(sources);
+    const halves = new Set<string>();
+    for (let i = 0; i <= 65_536; i++) halves.add((await text()).slice(0, 16));
+    assert.equal(halves.size, 2);
+  },
+  "cookies of two processes open": async (sources) => {
+    const store = new sources.CookieStore({ keys: [{ id: "a", key }], revocations: false });
+    const sessions = new sources.SessionManager({ store, development: true });
+    for (let i = 0; i < 3; i++) {
+      const session = await sessions.loadToken(await sealed(sources));
+      assert.equal(session.get("text"), "hello");
+    }
+  },
+  "forged cookies push out nothing": async ({ DerivedKeys, native }) => {
+    assert.ok(native);
+    const cipher = native.key(key);
+    let derived = 0;
+    const counting: Cipher = { derive: (prefix) => (derived++, cipher.derive(prefix)) };
+    const keys = new DerivedKeys(counting);
+    const about = new Uint8Array(0);
+    const message = new Uint8Array(48);
+    await keys.seal(message, about);
+    for (let i = 0; i < 300; i++) {
+      const forged = crypto.getRandomValues(new Uint8Array(48));
+      assert.equal(await keys.open(toText(forged), forged, about), undefined);
+    }
+    assert.equal(derived, 301);
+    assert.ok(await keys.open(toText(message), message, about));
+    assert.equal(derived, 301);
+  },
+  "one text for one cookie": async (sources) => {
+    let token = "";
+    let at = -1;
+    // Nearly every cookie has an A.
+    while (at === -1) {
+      token = await sealed(sources);
+      at = token.indexOf("A", "session=v1.a.".length);
+    }
+    const store = new sources.CookieStore({ keys: [{ id: "a", key }], revocations: false });
+    const other = new sources.SessionManager({ store, development: true, onEvent: () => {} });
+    const changed = `${token.slice(0, at)}\u0141${token.slice(at + 1)}`;
+    assert.equal((await other.loadToken(changed)).isNew, true);
+    assert.equal((await other.loadToken(token)).isNew, false);
   },
   "a list that is down is a 503": async ({ CookieStore, MemoryStore, SessionManager }) => {
     const list = new MemoryStore();
@@ -220,12 +312,13 @@ const checks: Readonly<Record<string, Check>> = {
 describe("the sources as they are pass", () => {
   for (const [name, check] of Object.entries(checks)) {
     it(name, async () => {
-      const [{ CookieStore }, { MemoryStore }, { SessionManager }] = await Promise.all([
-        import("../../src/stores/cookie.ts"),
-        import("../../src/stores/memory.ts"),
-        import("../../src/manager.ts"),
-      ]);
-      await check({ CookieStore, MemoryStore, SessionManager });
+      await check({
+        ...(await import("../../src/stores/cookie.ts")),
+        ...(await import("../../src/stores/cookie-derived.ts")),
+        ...(await import("../../src/stores/cookie-xaes.ts")),
+        ...(await import("../../src/stores/memory.ts")),
+        ...(await import("../../src/manager.ts")),
+      });
     });
   }
 });
@@ -237,6 +330,8 @@ describe("a bug in the cookie engine is found:", () => {
       try {
         const sources: Sources = {
           ...(await module<Pick<Sources, "CookieStore">>("stores/cookie.ts")),
+          ...(await module<Pick<Sources, "DerivedKeys">>("stores/cookie-derived.ts")),
+          ...(await module<Pick<Sources, "native">>("stores/cookie-xaes.ts")),
           ...(await module<Pick<Sources, "MemoryStore">>("stores/memory.ts")),
           ...(await module<Pick<Sources, "SessionManager">>("manager.ts")),
         };

@@ -32,6 +32,8 @@ export function bundling(tarball: Tarball): void {
         imports(result).filter((path) => !path.startsWith("node:")),
         [],
       );
+      // What only sessions in cookies need comes with their engine.
+      assert.deepEqual(held(result, /sealed-/), []);
       works(process.execPath, "main.mjs", folder);
       console.log(sizes("core + adapters/node + stores/memory", result));
     });
@@ -47,6 +49,7 @@ export function bundling(tarball: Tarball): void {
       const result = await bundle(folder, [core, cookie, web], "cookie.mjs");
       assert.deepEqual(foreign(result), []);
       assert.deepEqual(imports(result), []);
+      assert.equal(held(result, /sealed-/).length, 2);
       console.log(sizes("core + adapters/web + stores/cookie", result));
     });
 
@@ -86,6 +89,15 @@ async function bundle(folder: string, lines: readonly string[], file: string): P
 function foreign(result: Bundle): string[] {
   const ours = /^(entry\.js|node_modules\/scs-session\/dist\/.+)$/;
   return Object.keys(result.metafile.inputs).filter((path) => !ours.test(path));
+}
+
+/** Modules of which something is in the bundle. */
+function held(result: Bundle, name: RegExp): string[] {
+  return Object.values(result.metafile.outputs).flatMap((output) =>
+    Object.entries(output.inputs)
+      .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && name.test(path))
+      .map(([path]) => path),
+  );
 }
 
 /** What the bundle still imports. */

@@ -77,9 +77,33 @@ for (const subpath of Object.keys(exports)) {
 }
 `;
 
+/** A cookie engine, whose half of the core comes from its own entry point. */
+const one = `
+import { sealedEngine, SessionError, SessionManager } from "scs-session";
+import { CookieStore } from "scs-session/stores/cookie";
+const key = crypto.getRandomValues(new Uint8Array(32));
+const store = new CookieStore({ keys: [{ id: "a", key }], revocations: false });
+if (store.engine !== sealedEngine) throw new Error("two copies of the engine");
+const sessions = new SessionManager({ store });
+const session = await sessions.loadToken(undefined);
+session.set("text", "hello");
+await session.commit();
+const again = await sessions.loadToken(session.token);
+if (again.get("text") !== "hello") throw new Error("the session is lost");
+again.set("text", "x".repeat(9000));
+const error = await again.commit().catch((error) => error);
+if (!(error instanceof SessionError) || error.code !== "too-large") throw error;
+`;
+
 export function loading(tarball: Tarball): void {
   describe("loading", () => {
-    const files = { "drive.mjs": drive, "esm.mjs": esm, "cjs.cjs": cjs, "names.mjs": names };
+    const files = {
+      "drive.mjs": drive,
+      "esm.mjs": esm,
+      "cjs.cjs": cjs,
+      "names.mjs": names,
+      "one.mjs": one,
+    };
     const folder = tarball.project(files);
     const runtimes = new Map([[`Node ${process.versions.node}`, process.execPath]]);
     const old = node20();
@@ -93,6 +117,11 @@ export function loading(tarball: Tarball): void {
 
       it(`is required from CommonJS on ${name}`, () => {
         works(path, "cjs.cjs", folder);
+      });
+
+      it(`has one copy of what two entry points share on ${name}`, () => {
+        const { status, output } = run(path, ["one.mjs"], folder);
+        assert.equal(status, 0, output);
       });
 
       it(`has names behind each subpath on ${name}`, () => {

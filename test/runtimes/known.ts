@@ -52,7 +52,7 @@ export const known: readonly Known[] = [
   {
     runtime: "workerd",
     file: "adapter",
-    test: "a client that leaves before the head: a new session rolls back, a change is stored",
+    test: "a client that leaves before the head: a new session or token rolls back, a change is stored",
     reason:
       "workerd ends a request whose client has left, so that nothing in it runs on to roll back or to report",
   },

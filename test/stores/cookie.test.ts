@@ -198,6 +198,7 @@ describe("at the head", () => {
     const { site } = world();
     const { cookie } = await createSession(site.sessions, { text: "hello" });
     const participant = await recorded(site, cookie, "lost");
+    assert.equal(participant.makesToken, true);
     assert.equal(participant.finish({ status: 200, closed: true }), undefined);
     assert.equal(participant.effects().token, undefined);
     assert.equal(site.seen.at(-1), "rolled-back");
