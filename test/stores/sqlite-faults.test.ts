@@ -135,7 +135,7 @@ describe("SQLiteStore: faults", () => {
           const { refused: refusals } = tally;
           // With SQLite's own waiting it would stand still for those 500 ms each time, and not only when
           // the machine does.
-          for (let tries = 0; tries === 0 || (ticks < 5 && tries < 20); tries++) {
+          for (let tries = 0; tries === 0 || (ticks < 5 && tries < 5); tries++) {
             ticks = 0;
             await assert.rejects(store.check(), refused("store-failed", /database is locked/));
           }
