@@ -134,7 +134,7 @@ function plot(title: string, unit: string, lines: readonly Line[], x: number): s
   return (
     `<text class="title" x="${x + 10}" y="44">${escape(title)}</text>` +
     `<line class="base" x1="${left}" x2="${left + width}" y1="${top + height}" y2="${top + height}"/>` +
-    `<text class="note" x="${left - 6}" y="${top + 8}" text-anchor="end">${most.toPrecision(2)} ${unit}</text>` +
+    `<text class="note" x="${left - 6}" y="${top + 8}" text-anchor="end">${most < 1000 ? most.toPrecision(2) : `${Math.round(most / 1000)} k`} ${unit}</text>` +
     `<text class="note" x="${left - 6}" y="${top + height}" text-anchor="end">0</text>` +
     drawn.join("") +
     ticks.join("")
@@ -186,7 +186,7 @@ function scaleChart({ results, removal, date, node, cpu }: Scale): string {
       0,
     ) +
     plot(
-      `Ended and not removed yet, ${removal.createsPerSecond} created per second`,
+      `Ended, not removed yet (${removal.createsPerSecond} made per s)`,
       "",
       [ended],
       panelWidth,
