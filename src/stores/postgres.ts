@@ -90,7 +90,7 @@ function dialectOf(table: string): Dialect {
       `WHERE id = (SELECT id FROM held) AND ${conditions} RETURNING true AS done) ` +
       "SELECT true AS done, NULL AS head, NULL AS body FROM done UNION ALL " +
       `SELECT false, head, body FROM held WHERE NOT EXISTS (SELECT 1 FROM done) AND ${alive}`,
-    // pg takes 1.2 us for each column of a row (docs/performance.md).
+    // pg takes a microsecond for each column of a row (bench/micro/drivers.ts).
     packed: ({ age, ends, idles }) =>
       `concat_ws(' ', version, octet_length(digest), ${age}, ${ends}, ` +
       `COALESCE((${idles})::text, '-'), id) AS head, digest || data AS body`,

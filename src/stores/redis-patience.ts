@@ -1,6 +1,6 @@
 /**
  * How long a command may wait to be sent. node-redis (6.1 and later) gives each command a timer, an
- * AbortSignal and a finalizer for that, 4 us of the 9 that a GET takes (docs/performance.md). Many
+ * AbortSignal and a finalizer for that, a fifth of what a GET costs (bench/micro/drivers.ts). Many
  * commands that begin at about the same time share one signal here: each waits as long as the
  * client's settings say, and at most an eighth longer.
  */
