@@ -16,7 +16,7 @@ import type {
   SealedStore,
 } from "./sealed.ts";
 import { SealedExecutor, userOf } from "./sealed-executor.ts";
-import type { Found, Shared } from "./shared.ts";
+import { type Found, onlyAuthentic, type Shared } from "./shared.ts";
 import { isPromise } from "./reply.ts";
 import type { Reply } from "./store.ts";
 
@@ -100,16 +100,8 @@ class SealedEngine implements Engine {
     if (values.length === 2) {
       for (const value of new Set(values)) tried.push(await this.#open(value, cookies, token));
     }
-    const good = tried.filter((found) => found.origin !== undefined);
-    const accepted = good.length === 1 ? good[0] : undefined;
-    this.#shared.report({
-      type: "duplicate-cookie",
-      level: "warn",
-      message: `The session cookie came ${values.length > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
-      count: values.length,
-      accepted: accepted !== undefined,
-    });
-    return accepted ?? nothing(cookies, true);
+    const found = onlyAuthentic(tried, values.length, this.#shared.report);
+    return found ?? nothing(cookies, true);
   }
 
   #open(value: string | undefined, cookies: Cookies, token: string | undefined): Reply<Found> {

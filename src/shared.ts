@@ -38,3 +38,25 @@ export interface Found {
   /** What the request carried, where sessions travel in cookies. */
   readonly cookies?: Cookies | undefined;
 }
+
+/**
+ * The session of the one cookie that authenticates, of `count` that came under the session's name, with an
+ * event; undefined when there is none or more than one. A sibling host can toss a cookie in, which is no
+ * session here, or is one of the attacker's.
+ */
+export function onlyAuthentic(
+  tried: readonly Found[],
+  count: number,
+  report: Shared["report"],
+): Found | undefined {
+  const good = tried.filter(({ origin }) => origin !== undefined);
+  const accepted = good.length === 1 ? good[0] : undefined;
+  report({
+    type: "duplicate-cookie",
+    level: "warn",
+    message: `The session cookie came ${count > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
+    count,
+    accepted: accepted !== undefined,
+  });
+  return accepted;
+}

@@ -7,7 +7,7 @@ import { isSuperseded, timesOf } from "./expiry.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
 import type { Origin } from "./live.ts";
 import { open } from "./sealing.ts";
-import type { Found, Shared } from "./shared.ts";
+import { type Found, onlyAuthentic, type Shared } from "./shared.ts";
 import { after, isPromise } from "./reply.ts";
 import type { Reply, Store, StoreRecord } from "./store.ts";
 import { digestOf, idOf, isId, isToken, sameDigest } from "./token.ts";
@@ -106,16 +106,7 @@ export class StoredEngine implements Engine {
       values.length > 2
         ? []
         : await Promise.all(tokens.map(async (token) => this.#authenticate(token)));
-    const good = tried.filter((found) => found.origin !== undefined);
-    const accepted = good.length === 1 ? good[0] : undefined;
-    this.#shared.report({
-      type: "duplicate-cookie",
-      level: "warn",
-      message: `The session cookie came ${values.length > 2 ? "more than twice" : "twice"}; ${accepted ? "the one that authenticates was used" : "none was used"}`,
-      count: values.length,
-      accepted: accepted !== undefined,
-    });
-    return accepted ?? nothing;
+    return onlyAuthentic(tried, values.length, this.#shared.report) ?? nothing;
   }
 
   #authenticate(token: string): Reply<Found> {
