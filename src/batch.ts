@@ -138,7 +138,8 @@ export class Batch {
         if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
-        if (found === undefined) throw gone();
+        // Ours may have been stored before the session ended, and seen.
+        if (found === undefined) throw this.#unsure ? this.#unknown(undefined) : gone();
         // Also after an answer "not done": some drivers send a command again when its reply is lost,
         // and the second one meets the write of the first.
         if (this.#isOurs(found, next)) {
@@ -214,7 +215,8 @@ export class Batch {
   /** The send failed. Throws when that says that nothing was written. */
   #lost(error: unknown): Sent {
     reportFailure(this.#options, "update", error);
-    if (isDefinite(error)) throw error;
+    // Says that this send wrote nothing, not that an earlier one did not.
+    if (isDefinite(error)) throw this.#unsure ? this.#unknown(error) : error;
     this.#unsure = true;
     return { done: undefined, error };
   }

@@ -5,7 +5,7 @@ import {
   type Options,
   type Reply,
   type Session,
-  type SessionError,
+  SessionError,
   type SessionEvent,
   SessionManager,
   type UpdateRecord,
@@ -722,6 +722,40 @@ describe("a lost reply", () => {
     };
     session.set("visits", 1);
     await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
+  });
+
+  it("is unknown once the session has ended: it may have been stored before", async () => {
+    const sessions = manager();
+    const token = await stored(sessions);
+    const session = await sessions.loadToken(token);
+    const others = manager({ store: memory });
+    store.faults.update = ["lose"];
+    store.before.load = async () => {
+      assert.equal((await read(others, token)).visits, 1);
+      const other = await others.loadToken(token);
+      other.destroy();
+      await other.commit();
+    };
+    session.set("visits", 1);
+    await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
+  });
+
+  it("is unknown, too, when the engine refuses the second try", async () => {
+    const sessions = manager();
+    const token = await stored(sessions);
+    const session = await sessions.loadToken(token);
+    const update = store.update.bind(store);
+    const late: Parameters<typeof update>[] = [];
+    const full = new SessionError("store-full", "full");
+    // The first copy is still on its way when the second is refused.
+    store.update = async (...change) => {
+      if (late.push(change) === 1) throw new Error("connection lost");
+      throw full;
+    };
+    session.set("visits", 1);
+    await assert.rejects(session.commit(), { code: "commit-unknown", status: 503, cause: full });
+    await update(...(late[0] ?? assert.fail()));
+    assert.equal((await read(sessions, token)).visits, 1);
   });
 
   it("is recognised after as many commits of others as a record remembers", async () => {
