@@ -96,7 +96,7 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "a change of an ended session is acknowledged": {
     file: "batch.ts",
-    from: "if (found === undefined) throw gone();",
+    from: "if (found === undefined) throw this.#unsure ? this.#unknown(undefined) : gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
     finders: [
       "G2: a late writer does not revive a destroyed session",
@@ -106,8 +106,10 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "an unknown outcome of an update is reported as success": {
     file: "batch.ts",
-    from: "throw this.#unknown(again);",
-    to: "return { key: this.#key, version: 0, digest: this.#commitId, data: this.#commitId, age: 0, deadlineIn: 1, idleIn: 1 };",
+    from: "const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;",
+    to:
+      "let record; try { record = sent.done === undefined ? await this.#reload(sent.error) : sent.record; } " +
+      "catch { this.#succeed(queue, this.#after(base, next), attempts); return true; }",
     finders: [noSuccess],
   },
   "an unknown outcome of a destroy is reported as success": {
