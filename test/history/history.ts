@@ -41,6 +41,8 @@ export interface Answer {
   readonly after?: Data | undefined;
   /** Of the error, when there was one. */
   readonly code?: string | undefined;
+  /** What the driver said, for whoever reads a failed history. */
+  readonly why?: string | undefined;
 }
 
 /** One request and its answer. Times are milliseconds on the driver's clock. */

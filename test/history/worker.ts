@@ -69,7 +69,7 @@ async function serve(session: Stored, step: Step, response: ServerResponse): Pro
       await carryOut(session, step, answer.handed);
       response.end(JSON.stringify({ ...answer, after: dataOf(session) }));
     } catch (error) {
-      response.end(JSON.stringify({ ...answer, code: codeOf(error) }));
+      response.end(JSON.stringify({ ...answer, code: codeOf(error), why: whyOf(error) }));
     }
     return;
   }
@@ -118,9 +118,16 @@ function codeOf(error: unknown): string {
   return error instanceof SessionError ? error.code : String(error);
 }
 
+/** The error and its causes, in one line. */
+function whyOf(error: unknown): string {
+  const causes: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) causes.push(at.message);
+  return causes.join(" <- ");
+}
+
 function fail(response: ServerResponse, error: unknown): void {
   response.statusCode = error instanceof SessionError ? error.status : 500;
-  response.end(JSON.stringify({ code: codeOf(error) }));
+  response.end(JSON.stringify({ code: codeOf(error), why: whyOf(error) }));
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
