@@ -138,8 +138,8 @@ export class Batch {
         if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
-        // Ours may have been stored before the session ended, and seen.
-        if (found === undefined) throw this.#unsure ? this.#unknown(undefined) : gone();
+        // Even if ours was stored before the session ended: there is nothing left to try again on.
+        if (found === undefined) throw gone();
         // Also after an answer "not done": some drivers send a command again when its reply is lost,
         // and the second one meets the write of the first.
         if (this.#isOurs(found, next)) {

@@ -28,7 +28,7 @@ export type SessionErrorCode =
   | "conflict"
   /** A re-applied `update` function threw on the newest value; see `cause`. */
   | "update-failed"
-  /** The session was destroyed or has expired while the request ran. */
+  /** The session was destroyed or has expired while the request ran; nothing of the change is left. */
   | "gone"
   /** The token was renewed by another request. */
   | "renewed"

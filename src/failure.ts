@@ -68,11 +68,14 @@ export async function retryOrThrow(
   await sleep(20 + Math.random() * 30);
 }
 
-/** Another request ended the session, or its time was up. */
+/**
+ * Another request ended the session, or its time was up. Where the reply to a first try was lost, the
+ * changes may have been stored before that, and seen.
+ */
 export function gone(): SessionError {
   return new SessionError(
     "gone",
-    "The session ended while the request ran; its changes were not stored",
+    "The session ended while the request ran; its changes are not kept",
   );
 }
 

@@ -94,7 +94,7 @@ const planted = {
   },
   "a change of an ended session is acknowledged": {
     file: "batch.ts",
-    from: "if (found === undefined) throw this.#unsure ? this.#unknown(undefined) : gone();",
+    from: "if (found === undefined) throw gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
   },
 } as const;

@@ -724,7 +724,7 @@ describe("a lost reply", () => {
     await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
   });
 
-  it("is unknown once the session has ended: it may have been stored before", async () => {
+  it("is gone once the session has ended, although it was stored before", async () => {
     const sessions = manager();
     const token = await stored(sessions);
     const session = await sessions.loadToken(token);
@@ -737,7 +737,7 @@ describe("a lost reply", () => {
       await other.commit();
     };
     session.set("visits", 1);
-    await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
+    await assert.rejects(session.commit(), { code: "gone", status: 409 });
   });
 
   it("is unknown, too, when the engine refuses the second try", async () => {

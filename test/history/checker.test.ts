@@ -411,6 +411,20 @@ describe("servers that fail", () => {
     assert.deepEqual(kinds(never, { aborts: true }), ["done twice"]);
   });
 
+  it("a change may have been seen before its session ended, where its reply was lost", () => {
+    const history = [
+      begin(),
+      fails(9, 32, "gone", { changes: [set("k", "v")] }),
+      read(20, 25, { k: "v" }),
+      destroy(26, 30),
+    ];
+    assert.deepEqual(kinds(history), ["phantom"]);
+    assert.deepEqual(kinds(history, faults), []);
+    assert.deepEqual(kinds(history, { resent: true }), []);
+    const late = [begin(), fails(9, 12, "gone", { changes: [add] }), destroy(8, 30)];
+    assert.deepEqual(kinds([...late, read(31, 32, { count: 1 })], faults), ["dead token"]);
+  });
+
   it("a failure sends no token", () => {
     const step = { renew: true };
     const answer = { code: "commit-unknown" };

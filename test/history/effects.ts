@@ -8,6 +8,8 @@ export type Certainty = "sure" | "none" | "maybe";
 export interface Situation {
   /** Servers failed: 503 and broken connections are answers like others. */
   readonly faults?: boolean | undefined;
+  /** Drivers sent commands again, as connections were closed: no request need fail by that. */
+  readonly resent?: boolean | undefined;
   /** Clients went away before their answers came. */
   readonly aborts?: boolean | undefined;
   /**
@@ -55,7 +57,7 @@ export function effectOf(exchange: Exchange, situation: Situation): Effect {
   const created = !stays && cookie ? idOf(cookie) : undefined;
   // A new session is one that no replica has confirmed.
   const kept = (step.renew === true || step.destroy === true) && created === undefined;
-  const certainty = certaintyOf(exchange, lossy && !kept);
+  const certainty = certaintyOf(exchange, lossy && !kept, situation);
   const renews =
     stays && step.renew === true && token !== undefined ? { from: token, to: cookie } : undefined;
   const target = stays ? id : created;
@@ -78,7 +80,7 @@ export function effectOf(exchange: Exchange, situation: Situation): Effect {
     if (answer.data !== undefined) seen.push({ data: answer.data, afterCommit: false });
     if (answer.after !== undefined && stays) seen.push({ data: answer.after, afterCommit: true });
   }
-  const open = certainty === "maybe" && !lossy;
+  const open = certainty === "maybe" && !lossy && answer?.code !== "gone";
   return {
     exchange: open ? { ...exchange, end: Infinity } : exchange,
     certainty,
@@ -110,7 +112,13 @@ function remove(
   }
 }
 
-function certaintyOf({ status, step, answer }: Exchange, lossy: boolean): Certainty {
+function certaintyOf(
+  { status, step, answer }: Exchange,
+  lossy: boolean,
+  { faults, resent }: Situation,
+): Certainty {
+  // Where replies were lost, it may have been stored before the session ended.
+  if (answer?.code === "gone") return faults === true || resent === true ? "maybe" : "none";
   if (status === 409) return "none";
   if (status === 500) return step.how === "fail" && answer?.code === undefined ? "none" : "maybe";
   if (status !== 200) return "maybe";

@@ -221,7 +221,7 @@ function onCluster(): void {
             await sleep(300);
           }
         });
-        for (const [engine, counts] of judge(t, raced, endless, {})) {
+        for (const [engine, counts] of judge(t, raced, endless, { resent: true })) {
           assert.equal(counts.get(503), undefined, engine);
         }
       });

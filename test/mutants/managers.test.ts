@@ -96,7 +96,7 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "a change of an ended session is acknowledged": {
     file: "batch.ts",
-    from: "if (found === undefined) throw this.#unsure ? this.#unknown(undefined) : gone();",
+    from: "if (found === undefined) throw gone();",
     to: "if (found === undefined) { this.#succeed(queue, base, attempts); return true; }",
     finders: [
       "G2: a late writer does not revive a destroyed session",
