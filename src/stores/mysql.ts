@@ -4,6 +4,7 @@
  * was tested.
  */
 import { SessionError } from "../errors.ts";
+import type { BatchOptions } from "./batcher.ts";
 import { type MySQLClient, type Query, queryOf } from "./mysql-client.ts";
 import { tooLarge } from "./mysql-packet.ts";
 import {
@@ -18,6 +19,7 @@ import {
   type Value,
   type Values,
 } from "./sql.ts";
+import { manyLoads } from "./sql-many.ts";
 import { text } from "./sql-record.ts";
 import { notCreated, property, reason, type Reply, SqlStore, withRetries } from "./sql-store.ts";
 import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
@@ -25,7 +27,7 @@ import { type Step, stepSize, type SweepOptions } from "./sql-sweeper.ts";
 export type { MariaDBClient, MySQL2Client, MySQLClient, MySQLValue } from "./mysql-client.ts";
 
 /** Options of `MySQLStore`. */
-export interface MySQLStoreOptions extends TableOptions, SweepOptions {}
+export interface MySQLStoreOptions extends TableOptions, SweepOptions, BatchOptions {}
 
 const columns: Readonly<Record<string, RegExp>> = {
   id: /^varbinary\(255\)$/,
@@ -113,6 +115,12 @@ export class MySQLStore extends SqlStore {
       statements,
       {
         run: (statement, values) => run(query, statement, values),
+        // An UPDATE here tells how many rows it matched, and not which.
+        many: {
+          load: manyLoads(statements, (statement, values) =>
+            query(statement.text, values.map(encoded)).then(({ rows }) => rows),
+          ),
+        },
         sweep: (after) => step(query, sweep, after),
         // MEDIUMBLOB. The server's max_allowed_packet may be less: see tooLarge.
         longest: 2 ** 24 - 1,

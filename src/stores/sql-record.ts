@@ -24,6 +24,15 @@ export function recordOf(row: Row | undefined): StoreRecord | undefined {
   return liveRecord(text(id), Number(version), bytes(digest), bytes(data), times);
 }
 
+/** The id of a row. */
+export function keyOf(row: Row): string {
+  if (row["head"] === undefined) return text(row["id"]);
+  const head = text(row["head"]);
+  let at = -1;
+  for (let spaces = 0; spaces < 5; spaces++) at = head.indexOf(" ", at + 1);
+  return head.slice(at + 1);
+}
+
 /** Of a row in two columns: see `Dialect.packed`. */
 function unpacked(head: string, body: unknown): StoreRecord | undefined {
   const [version, length, age, ends, idles, ...id] = head.split(" ");

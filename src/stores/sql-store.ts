@@ -8,6 +8,7 @@ import type {
   UpdateRecord,
   UpdateResult,
 } from "../store.ts";
+import { Batcher, type BatchOptions, type Failure, isBatching } from "./batcher.ts";
 import type { Statement, Statements, Values } from "./sql.ts";
 import { pageSize } from "./sql.ts";
 import { forever, recordOf, type Row, text } from "./sql-record.ts";
@@ -24,9 +25,32 @@ export interface Reply {
 /** Runs one statement in one round trip. */
 export type Run = (statement: Statement, values: Values) => Promise<Reply>;
 
+/** Several operations in one statement, in one round trip. */
+export interface Many {
+  /** At most so many. */
+  readonly most: number;
+  /** One statement cannot change a row twice. */
+  readonly writes: boolean;
+  /** What they did, in order; undefined for one that must run alone. */
+  readonly run: (all: readonly Values[]) => Promise<readonly (Reply | undefined)[]>;
+}
+
+type Operation = "load" | "create" | "update";
+
+interface Call {
+  readonly statement: Statement;
+  readonly values: Values;
+}
+
+/** More data than this would make the others of its statement wait. */
+const bulky = 65_536;
+
 /** What an engine has that its server does not share with the others. */
 export interface Backend {
   readonly run: Run;
+  readonly many?: { readonly [operation in Operation]?: Many } | undefined;
+  /** Of a statement for several: what its failure means for each. */
+  readonly failure?: ((error: unknown) => Failure) | undefined;
   /** One step of removing expired records. */
   readonly sweep: (after: string) => Promise<Step>;
   /** The longest data that a record can hold, in bytes. */
@@ -45,10 +69,18 @@ export abstract class SqlStore implements Store {
   readonly #statements: Statements;
   readonly #backend: Backend;
   readonly #sweeper: Sweeper;
+  readonly #batchers: { readonly [name: string]: Batcher<Call, Reply> | undefined };
 
-  constructor(statements: Statements, backend: Backend, options: SweepOptions) {
+  constructor(statements: Statements, backend: Backend, options: SweepOptions & BatchOptions) {
+    const batch = isBatching(options);
     this.#statements = statements;
     this.#backend = backend;
+    const { load, create, update } = backend.many ?? {};
+    this.#batchers = {
+      load: batcher(backend, load, batch),
+      create: batcher(backend, create, batch),
+      update: batcher(backend, update, batch),
+    };
     this.#sweeper = new Sweeper(options, backend.sweep);
   }
 
@@ -133,7 +165,12 @@ export abstract class SqlStore implements Store {
 
   #run(statement: Statement, values: Values): Promise<Reply> {
     this.#sweeper.wake();
-    return this.#backend.run(statement, values);
+    const { data } = values;
+    const batcher = this.#batchers[statement.name];
+    if (batcher === undefined || (data instanceof Uint8Array && data.length > bulky)) {
+      return this.#backend.run(statement, values);
+    }
+    return batcher.run({ statement, values });
   }
 
   /** A statement that may need room. */
@@ -160,6 +197,21 @@ export abstract class SqlStore implements Store {
       );
     }
   }
+}
+
+function batcher(
+  { run, failure = () => "all" }: Backend,
+  many: Many | undefined,
+  on: boolean,
+): Batcher<Call, Reply> | undefined {
+  if (many === undefined || !on) return undefined;
+  return new Batcher<Call, Reply>({
+    most: many.most,
+    alone: ({ statement, values }) => run(statement, values),
+    together: (calls) => many.run(calls.map(({ values }) => values)),
+    failure,
+    distinct: many.writes ? ({ values }) => values.id : undefined,
+  });
 }
 
 /** Whole milliseconds, rounded up: one that is given as 0.5 must not end at once. */

@@ -71,6 +71,8 @@ export interface Dialect {
   readonly unlessTaken?: string | undefined;
   /** `:id` in a touch, after waiting for the row's lock; `:id` alone where a WHERE is read after it. */
   readonly lockedId?: string | undefined;
+  /** The records of several ids, where `id IN` will not do. */
+  readonly loadMany?: ((parts: LoadParts) => string) | undefined;
   /** An update that also returns the newest record when nothing was updated. */
   readonly orNewest?: ((update: UpdateParts) => string) | undefined;
 }
@@ -80,6 +82,13 @@ export interface Times {
   readonly age: string;
   readonly ends: string;
   readonly idles: string;
+}
+
+/** What `loadMany` puts together. */
+export interface LoadParts {
+  readonly ids: readonly string[];
+  readonly record: string;
+  readonly alive: string;
 }
 
 /** What `orNewest` puts together. */
@@ -94,7 +103,11 @@ export interface UpdateParts {
 
 /** All statements of one table. */
 export interface Statements {
+  /** The columns of a record, as every statement that returns one selects them. */
+  readonly record: string;
   readonly load: Statement;
+  /** The records of so many ids; one that repeats is returned once. */
+  loadMany(count: number): Statement;
   readonly create: Statement;
   /** Makes room for `create`: removes a record that has ended. */
   readonly vacate: Statement;
@@ -113,9 +126,12 @@ export const pageSize = 100;
 
 const names = "id, version, digest, data, created, deadline, idle";
 
-/** Whether a record is alive at `at`, as SQL. Idle is never past the deadline, but a hand may edit. */
-export function aliveAt(at: string): string {
-  return `(${at} < deadline AND (idle IS NULL OR ${at} < idle))`;
+/**
+ * Whether a record is alive at `at`, as SQL; `of` is `table.` or nothing. Idle is never past the
+ * deadline, but a hand may edit.
+ */
+export function aliveAt(at: string, of = ""): string {
+  return `(${at} < ${of}deadline AND (${of}idle IS NULL OR ${at} < ${of}idle))`;
 }
 
 export function statementsOf(dialect: Dialect): Statements {
@@ -168,7 +184,15 @@ export function statementsOf(dialect: Dialect): Statements {
   const moved = plus(now, ":idle");
   const touched = `${least}(${greatest}(COALESCE(idle, ${moved}), ${moved}), deadline)`;
   return {
+    record,
     load: make("load", `SELECT ${record} FROM {table} WHERE id = :id AND ${aliveAt(now)}`),
+    loadMany(count): Statement {
+      const ids = Array.from({ length: count }, () => ":id");
+      const template =
+        dialect.loadMany?.({ ids, record, alive: aliveAt(now) }) ??
+        `SELECT ${record} FROM {table} WHERE id IN (${ids.join(", ")}) AND ${aliveAt(now)}`;
+      return compile("load", template, { ...dialect, reuse: false });
+    },
     create: make(
       "create",
       `INSERT INTO {table} (${names}) ` +
@@ -223,6 +247,34 @@ export function compile(
     },
   );
   return { name, text, parameters };
+}
+
+/**
+ * A statement for so many records: prepared for a few sizes only, as each takes its place in every
+ * connection of the server.
+ */
+export class Sized {
+  readonly #sizes: readonly number[];
+  readonly #make: (size: number) => Statement;
+  readonly #made = new Map<number, Statement>();
+
+  /** @param sizes ascending */
+  constructor(sizes: readonly number[], make: (size: number) => Statement) {
+    this.#sizes = sizes;
+    this.#make = make;
+  }
+
+  get most(): number {
+    return this.#sizes.at(-1) ?? 0;
+  }
+
+  /** The least that has room for them, and its size. */
+  for(count: number): { readonly statement: Statement; readonly size: number } {
+    const size = this.#sizes.find((one) => one >= count) ?? this.most;
+    let statement = this.#made.get(size);
+    if (statement === undefined) this.#made.set(size, (statement = this.#make(size)));
+    return { statement, size };
+  }
 }
 
 /** The values in the driver's order. */

@@ -3,6 +3,7 @@ import type { StoreRecord, UpdateRecord } from "../store.ts";
 import { type Bench, bytes, type Check, hour, minute, rounding, second, slack } from "./bench.ts";
 import { between, equal, equalBytes, ok, present } from "./expect.ts";
 import { races } from "./races.ts";
+import { together } from "./together.ts";
 
 function check(name: string, needs: Check["needs"], run: Check["run"]): Check {
   return { name, needs, run };
@@ -366,5 +367,6 @@ export const contract: readonly Check[] = [
   ...updating,
   ...touching,
   ...destroying,
+  ...together,
   ...races,
 ];

@@ -152,11 +152,12 @@ export function sqlTests(server: SqlServer): void {
         { sweepInterval: Infinity },
         { sweepInterval: "10s" },
         { sweepInterval: true },
+        { batch: 1 },
       ] as unknown as SqlOptions[];
       for (const options of bad) {
         assert.throws(
           () => server.make(options),
-          refused("invalid-option", /table|sweepInterval/),
+          refused("invalid-option", /table|sweepInterval|batch/),
           JSON.stringify(options),
         );
       }

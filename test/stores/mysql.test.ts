@@ -171,7 +171,7 @@ describe("MySQLStore", () => {
     await east.end();
   });
 
-  it("every operation is one round trip by the server's count; a conflict is two", async () => {
+  it("every operation is one round trip by the server's count; a conflict is two, eight loads are one", async () => {
     const alone = await mysql2.createConnection(single);
     const counted = new MySQLStore(alone, { table, sweepInterval: false });
     const count = async (): Promise<number> => {
@@ -214,6 +214,15 @@ describe("MySQLStore", () => {
       destroy: 1,
     });
     assert.equal((lost as { done: boolean }).done, false);
+    const loads = async (store: MySQLStore): Promise<number> => {
+      const before = await count();
+      await Promise.all(Array.from({ length: 8 }, (_, i) => store.load(`${key}${i}`)));
+      return (await count()) - before - 1;
+    };
+    await loads(counted);
+    assert.equal(await loads(counted), 1);
+    const apiece = new MySQLStore(alone, { table, sweepInterval: false, batch: false });
+    assert.equal(await loads(apiece), 8);
     await alone.end();
   });
 

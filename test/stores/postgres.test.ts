@@ -172,48 +172,131 @@ describe("PostgresStore", () => {
     assert.equal(await store.load(key), undefined);
   });
 
+  it("what begins together waits for no row that another transaction holds, but its own", async () => {
+    const keys = Array.from({ length: 6 }, () => named());
+    for (const key of keys) await store.create(key, record(hour, hour));
+    const [held = "", ...others] = keys;
+    const ended: string[] = [];
+    const update = async (key: string): Promise<boolean> => {
+      const { done } = await store.update(key, change);
+      ended.push(key);
+      return done;
+    };
+    await rows("BEGIN");
+    await rows(`SELECT 1 FROM ${table} WHERE id = '${held}' FOR UPDATE`);
+    const all = Promise.all(keys.map(update));
+    try {
+      await until("the others are done", async () => ended.length === others.length);
+      assert.ok(!ended.includes(held));
+    } finally {
+      await rows("COMMIT");
+    }
+    assert.deepEqual(await all, [true, true, true, true, true, true]);
+    for (const key of keys) assert.equal((await store.load(key))?.version, 2);
+  });
+
+  it("a row that a hand has filled stops no other", async () => {
+    const keys = Array.from({ length: 6 }, () => named());
+    for (const key of keys) await store.create(key, record(hour, hour));
+    // The next version does not fit in the column.
+    await rows(`UPDATE ${table} SET version = 2147483647 WHERE id = '${keys[2]}'`);
+    const outcomes = await Promise.allSettled(
+      keys.map((key, i) =>
+        store.update(key, { ...change, version: i === 2 ? 2_147_483_647 : 1, idle: hour }),
+      ),
+    );
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      keys.map((_, i) => (i === 2 ? "rejected" : "fulfilled")),
+    );
+    for (const [i, key] of keys.entries()) {
+      if (i !== 2) assert.equal((await store.load(key))?.version, 2);
+    }
+  });
+
+  it("a server that does not know the shared statements gets single ones", async () => {
+    const texts: string[] = [];
+    const client: PgClient = {
+      connect: async () => {},
+      query: async (config: string | { text: string; values: unknown[] }) => {
+        if (typeof config === "string") throw new Error("no scripts");
+        texts.push(config.text);
+        const unknown = config.text.includes("SKIP LOCKED");
+        if (unknown) throw Object.assign(new Error("unimplemented"), { code: "0A000" });
+        return (await pool.query({ text: config.text, values: config.values })) as {
+          rows: unknown[];
+        };
+      },
+    };
+    const other = new PostgresStore(client, { table, sweepInterval: false });
+    const keys = [named(), named()];
+    for (let round = 1; round <= 2; round++) {
+      if (round === 1) await Promise.all(keys.map((key) => other.create(key, record(hour))));
+      const next = { ...change, version: round };
+      const results = await Promise.all(keys.map((key) => other.update(key, next)));
+      assert.deepEqual(results, [{ done: true }, { done: true }]);
+    }
+    assert.equal(texts.filter((each) => each.includes("SKIP LOCKED")).length, 1);
+    assert.equal(texts.filter((each) => each.startsWith("WITH held")).length, 4);
+  });
+
   // Before PostgreSQL 15, another process gathered the counts, some time later.
   const counted = Number.parseInt(release.split(" ")[1] ?? "0", 10) >= 15;
   if (!counted) console.log(`${release}: operations are not counted, only from PostgreSQL 15 on`);
   const ifCounted = (title: string, body: () => Promise<void>): void => {
     if (counted) void it(title, body);
   };
-  ifCounted("every operation is one transaction by the server's count", async () => {
-    const name = named("count");
-    await rows(`CREATE DATABASE ${name}`);
-    const alone = new URL(url);
-    alone.pathname = name;
-    const client = new pg.Client({ connectionString: alone.href });
-    await client.connect();
-    const counted = new PostgresStore(client, { sweepInterval: false });
-    await counted.setUp();
-    const count = async (): Promise<number> => {
-      await client.query({ text: "SELECT pg_stat_force_next_flush()", values: [] });
-      const text = "SELECT xact_commit::int AS n FROM pg_stat_database WHERE datname = $1";
-      const [row] = (await client.query({ text, values: [name] })).rows as [{ n: number }];
-      return row.n;
-    };
-    await count();
-    const before = await count();
-    const apart = (await count()) - before;
-    const start = await count();
-    const each = 20;
-    for (let i = 0; i < each; i++) {
-      const key = named();
-      assert.equal(await counted.create(key, record(hour, hour)), true);
-      assert.equal((await counted.load(key))?.version, 1);
-      assert.equal((await counted.update(key, change)).done, true);
-      const lost = await counted.update(key, change);
-      assert.equal(lost.done ? 0 : lost.record?.version, 2);
-      assert.equal(await counted.touch(key, digest, hour), true);
-      await counted.destroy(key);
-    }
-    const seen = (await count()) - start - apart;
-    // Autovacuum's own transactions count too.
-    assert.ok(seen >= 6 * each && seen < 6 * each + 5, `${seen} for ${6 * each} operations`);
-    await client.end();
-    await rows(`DROP DATABASE ${name}`);
-  });
+  ifCounted(
+    "every operation is one transaction by the server's count, and eight that begin together are",
+    async () => {
+      const name = named("count");
+      await rows(`CREATE DATABASE ${name}`);
+      const alone = new URL(url);
+      alone.pathname = name;
+      const client = new pg.Client({ connectionString: alone.href });
+      await client.connect();
+      const counted = new PostgresStore(client, { sweepInterval: false });
+      const apiece = new PostgresStore(client, { sweepInterval: false, batch: false });
+      await counted.setUp();
+      const count = async (): Promise<number> => {
+        await client.query({ text: "SELECT pg_stat_force_next_flush()", values: [] });
+        const text = "SELECT xact_commit::int AS n FROM pg_stat_database WHERE datname = $1";
+        const [row] = (await client.query({ text, values: [name] })).rows as [{ n: number }];
+        return row.n;
+      };
+      await count();
+      const before = await count();
+      const apart = (await count()) - before;
+      const start = await count();
+      const each = 20;
+      for (let i = 0; i < each; i++) {
+        const key = named();
+        assert.equal(await counted.create(key, record(hour, hour)), true);
+        assert.equal((await counted.load(key))?.version, 1);
+        assert.equal((await counted.update(key, change)).done, true);
+        const lost = await counted.update(key, change);
+        assert.equal(lost.done ? 0 : lost.record?.version, 2);
+        assert.equal(await counted.touch(key, digest, hour), true);
+        await counted.destroy(key);
+      }
+      const seen = (await count()) - start - apart;
+      // Autovacuum's own transactions count too.
+      assert.ok(seen >= 6 * each && seen < 6 * each + 5, `${seen} for ${6 * each} operations`);
+      const together = async (store: PostgresStore): Promise<number> => {
+        const keys = Array.from({ length: 8 }, () => named());
+        const begun = await count();
+        await Promise.all(keys.map((key) => store.create(key, record(hour, hour))));
+        await Promise.all(keys.map((key) => store.load(key)));
+        await Promise.all(keys.map((key) => store.update(key, change)));
+        return (await count()) - begun - apart;
+      };
+      const [shared, single] = [await together(counted), await together(apiece)];
+      assert.ok(shared >= 3 && shared < 8, `${shared} for three times eight operations`);
+      assert.ok(single >= 24, `${single} for 24 operations that share nothing`);
+      await client.end();
+      await rows(`DROP DATABASE ${name}`);
+    },
+  );
 
   ifCounted("touches are HOT: they write no index", async () => {
     // In a database of its own: what a transaction next to it may still see is in the way of HOT.
