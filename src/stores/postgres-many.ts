@@ -3,22 +3,33 @@
  * and waits for none: another's row holds up no other request, and two processes cannot wait for each
  * other. What it did not find or take runs alone, where it may wait.
  */
-import { aliveAt, compile, type Dialect, Sized, type Statements, type Values } from "./sql.ts";
-import { keyOf, type Row, text } from "./sql-record.ts";
-import { type Rows } from "./sql-many.ts";
-import { property, type Many } from "./sql-store.ts";
 import type { Failure } from "./batcher.ts";
+import {
+  aliveAt,
+  compile,
+  type Dialect,
+  type Parameter,
+  Sized,
+  type Statements,
+  type Values,
+} from "./sql.ts";
+import type { Rows } from "./sql-many.ts";
+import { keyOf, type Row, text } from "./sql-record.ts";
+import { type Many, property, type Reply } from "./sql-store.ts";
 
 /** More would make the plans of the prepared statements large, and save little. */
 const sizes = [2, 8];
 
-const done = Object.freeze({ matched: 1 });
+/** The parameters of each row. */
+const created = ["id", "digest", "data", "lifetime", "idle"] as const;
+const updated = ["id", "version", "digest", "data", "next", "lifetime", "idle"] as const;
+
+const done: Reply = Object.freeze({ matched: 1 });
 
 export function manyCreates(dialect: Dialect, rows: Rows): Many {
   const { now, plus } = dialect;
   const sized = new Sized(sizes, (size) => {
-    const row = "(:id, :digest, :data, :lifetime, :idle)";
-    const given = Array.from({ length: size }, () => row).join(", ");
+    const given = Array.from({ length: size }, () => `(${named(created)})`).join(", ");
     return compile(
       "create",
       "INSERT INTO {table} (id, version, digest, data, created, deadline, idle) " +
@@ -28,16 +39,10 @@ export function manyCreates(dialect: Dialect, rows: Rows): Many {
       { ...dialect, reuse: false },
     );
   });
-  return {
-    most: sized.most,
-    writes: true,
-    run: async (all) => {
-      const { statement, size } = sized.for(all.length);
-      const values = valuesOf(all, size, ["id", "digest", "data", "lifetime", "idle"]);
-      const created = new Set((await rows(statement, values)).map(({ id }) => id));
-      return all.map(({ id }) => (created.has(id) ? done : undefined));
-    },
-  };
+  return many(sized, created, rows, (all, inserted) => {
+    const ids = new Set(inserted.map(({ id }) => id));
+    return all.map(({ id }) => (ids.has(id) ? done : undefined));
+  });
 }
 
 export function manyUpdates(dialect: Dialect, { record }: Statements, rows: Rows): Many {
@@ -46,10 +51,7 @@ export function manyUpdates(dialect: Dialect, { record }: Statements, rows: Rows
   const idle = `GREATEST(kept.idle, ${plus(now, "fit.new_idle")})`;
   const names = "n, id, old_version, old_digest, new_data, new_digest, new_lifetime, new_idle";
   const sized = new Sized(sizes, (size) => {
-    const given = Array.from(
-      { length: size },
-      (_, n) => `(${n}, :id, :version, :digest, :data, :next, :lifetime, :idle)`,
-    ).join(", ");
+    const given = Array.from({ length: size }, (_, n) => `(${n}, ${named(updated)})`).join(", ");
     return compile(
       "update",
       `WITH given (${names}) AS (VALUES ${given}), ` +
@@ -70,51 +72,49 @@ export function manyUpdates(dialect: Dialect, { record }: Statements, rows: Rows
       { ...dialect, reuse: false },
     );
   });
-  return {
-    most: sized.most,
-    writes: true,
-    run: async (all) => {
-      const { statement, size } = sized.for(all.length);
-      const values = valuesOf(all, size, [
-        "id",
-        "version",
-        "digest",
-        "data",
-        "next",
-        "lifetime",
-        "idle",
-      ]);
-      // One row says which were done (null if none was), the others are the newest of those that were not.
-      const stored = new Set<string>();
-      const newest = new Map<string, Row>();
-      for (const row of await rows(statement, values)) {
-        if (row["body"] !== null) newest.set(keyOf(row), row);
-        else if (row["head"] !== null) for (const n of text(row["head"]).split(" ")) stored.add(n);
-      }
-      return all.map(({ id }, n) => {
-        if (stored.has(String(n))) return done;
-        const row = newest.get(String(id));
-        return row && { matched: 0, rows: [row] };
-      });
-    },
-  };
+  return many(sized, updated, rows, (all, answers) => {
+    // One row says which were done (null if none was), the others are the newest of those that were not.
+    const stored = new Set<string>();
+    const newest = new Map<string, Row>();
+    for (const row of answers) {
+      if (row["body"] !== null) newest.set(keyOf(row), row);
+      else if (row["head"] !== null) for (const n of text(row["head"]).split(" ")) stored.add(n);
+    }
+    return all.map(({ id }, n) => {
+      if (stored.has(String(n))) return done;
+      const row = newest.get(String(id));
+      return row && { matched: 0, rows: [row] };
+    });
+  });
 }
 
 /** What a statement for several says of each by failing. */
 export function failureOf(error: unknown): Failure {
   const code = String(property(error, "code"));
   // A server that is not PostgreSQL may not know all of this, or the role may not have the right.
-  if (/^(42|0A)...$/.test(code)) return "never";
+  if (/^(0A...|42501|42601|42883)$/.test(code)) return "never";
   // One row that a hand has filled must not be in the way of others.
-  return /^2[23]...$/.test(code) ? "split" : "all";
+  return /^(22|23|42)...$/.test(code) ? "split" : "all";
 }
 
-function valuesOf(
-  all: readonly Values[],
-  size: number,
-  names: readonly (keyof Values)[],
-): (string | number | Uint8Array | null)[] {
-  const values = all.flatMap((each) => names.map((name) => each[name] ?? null));
-  while (values.length < size * names.length) values.push(null);
-  return values;
+function many(
+  sized: Sized,
+  names: readonly Parameter[],
+  rows: Rows,
+  answer: (all: readonly Values[], found: readonly Row[]) => readonly (Reply | undefined)[],
+): Many {
+  return {
+    most: sized.most,
+    writes: true,
+    run: async (all) => {
+      const { statement, size } = sized.for(all.length);
+      const values = all.flatMap((each) => names.map((name) => each[name] ?? null));
+      while (values.length < size * names.length) values.push(null);
+      return answer(all, await rows(statement, values));
+    },
+  };
+}
+
+function named(parameters: readonly Parameter[]): string {
+  return parameters.map((name) => `:${name}`).join(", ");
 }
