@@ -1,5 +1,5 @@
-// What an engine costs over its driver, without HTTP: CPU us per call, eight at a time, the quietest
-// tenth of the rounds. `node test/servers/run.ts bench/micro/drivers.ts`.
+// What an engine costs over its driver, without HTTP: CPU us per call, the quietest tenth of the rounds.
+// `node test/servers/run.ts bench/micro/drivers.ts [calls at a time, 8 unless told]`.
 import { randomBytes } from "node:crypto";
 import { PostgresStore, type PostgresClient } from "../../src/stores/postgres.ts";
 import { type RedisClient, RedisStore } from "../../src/stores/redis.ts";
@@ -23,7 +23,8 @@ type Calls = Record<string, (at: number) => Promise<unknown>>;
 
 const digest = new Uint8Array(randomBytes(32));
 const data = new Uint8Array(randomBytes(130));
-const ids = Array.from({ length: 8 }, () => randomBytes(18).toString("base64url"));
+const together = Number(process.argv[2] ?? 8);
+const ids = Array.from({ length: together }, () => randomBytes(18).toString("base64url"));
 
 /** Sessions of an engine, read and changed. */
 async function through(store: Store): Promise<Calls> {
@@ -55,17 +56,18 @@ async function compare(calls: Calls): Promise<void> {
       }),
     );
   const costs = new Map(Object.keys(calls).map((name) => [name, [] as number[]]));
-  for (const call of Object.values(calls)) await run(call, 500);
+  const rounds = Math.ceil(1200 / ids.length);
+  for (const call of Object.values(calls)) await run(call, 4 * rounds);
   for (let n = 0; n < 30; n++) {
     for (const [name, call] of Object.entries(calls)) {
       const before = process.cpuUsage();
-      await run(call, 150);
+      await run(call, rounds);
       const { user, system } = process.cpuUsage(before);
-      costs.get(name)?.push((user + system) / (150 * ids.length));
+      costs.get(name)?.push((user + system) / (rounds * ids.length));
     }
   }
   const lines = [...costs].map(([name, values]) => [name, String(round(quantile(values, 0.1)))]);
-  console.log(`${table([["CPU us per call", ""], ...lines])}\n`);
+  console.log(`${table([[`CPU us per call, ${together} at a time`, ""], ...lines])}\n`);
 }
 
 const redis = await connect.redis();

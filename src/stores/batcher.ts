@@ -1,7 +1,7 @@
 /**
  * Operations that are asked for in one turn of the event loop, carried out by one command. A busy
  * process gets several requests in each turn, and most of what a command costs, on both sides of the
- * connection, it costs once, whatever it carries. docs/decisions/0025-shared-commands.md has the
+ * connection, it costs once, whatever it carries. docs/decisions/0025-shared-statements.md has the
  * measurements.
  *
  * Each operation keeps its own outcome: what the common command could not settle is asked alone.

@@ -9,7 +9,6 @@ import { SessionError } from "../errors.ts";
 import { lossesOf } from "./redis-losses.ts";
 import { type Bounded, patience } from "./redis-patience.ts";
 import { bufferClass } from "./redis-record.ts";
-import { fields, isReply } from "./redis-reply.ts";
 
 /** A client of the `redis` package (5 or later): createClient, -Pool, -Sentinel or -Cluster. */
 export interface NodeRedisClient {
@@ -36,8 +35,6 @@ export interface Wire {
   losses(): number;
   /** The bytes under `key`, or null; on the primary. */
   get(key: string): Promise<unknown>;
-  /** The same of several keys, in order, where one server has them all. */
-  getMany?(keys: readonly string[]): Promise<readonly unknown[]>;
   /** One command about `key`, on the primary that holds it. */
   send(key: string, args: Arguments): Promise<unknown>;
   /** The same, and `wait` directly behind it on the same connection: both replies. */
@@ -117,7 +114,6 @@ function nodeRedisWire(client: object): Wire {
     return {
       losses: () => losses.count,
       get: (key) => send(["get", key]),
-      getMany: (keys) => send(["mget", ...keys]).then(fields),
       send: (_key, args) => send(args),
       sendBoth: (_key, args, wait) => {
         const pipeline = sentinel.multi();
@@ -135,7 +131,6 @@ function nodeRedisWire(client: object): Wire {
   return {
     losses: never,
     get: (key) => single.sendCommand(["get", key], options()),
-    getMany: (keys) => send(["mget", ...keys]).then(fields),
     send: (_key, args) => send(args),
     sendBoth: (_key, args, wait) =>
       has(client, "execute")
@@ -215,7 +210,6 @@ function ioRedisWire(client: IoRedis): Wire {
     return {
       losses,
       get,
-      getMany: (keys) => client.callBuffer("mget", ...keys).then(fields),
       send,
       sendBoth: (_key, args, wait) => both(args, wait),
       primaries: async () => [(args) => client.callBuffer(...args)],
@@ -262,6 +256,11 @@ async function redirected(
 /** node-redis rejects what was under way when a connection broke: it sends nothing twice. */
 function never(): number {
   return 0;
+}
+
+/** Whether the server answered with this error. */
+export function isReply(error: unknown, code: string): boolean {
+  return error instanceof Error && error.message.startsWith(`${code} `);
 }
 
 function has<K extends string>(value: unknown, method: K): value is Record<K, () => unknown> {

@@ -1,5 +1,6 @@
 /** What goes into a command and comes out of a reply. */
 import { SessionError } from "../errors.ts";
+import { isReply } from "./redis-client.ts";
 
 /** The longest duration, in ms: 2000 years, so that times fit in six bytes. */
 const longest = 2 ** 46;
@@ -35,9 +36,4 @@ export function full(error: unknown): unknown {
 export function foreign<T>(error: unknown, result: T): T {
   if (isReply(error, "WRONGTYPE")) return result;
   throw error;
-}
-
-/** Whether the server answered with this error. */
-export function isReply(error: unknown, code: string): boolean {
-  return error instanceof Error && error.message.startsWith(`${code} `);
 }

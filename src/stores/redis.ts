@@ -11,18 +11,17 @@ import type {
   UpdateRecord,
   UpdateResult,
 } from "../store.ts";
-import { type RedisClient, type Wire, wireOf } from "./redis-client.ts";
+import { isReply, type RedisClient, type Wire, wireOf } from "./redis-client.ts";
 import { ServerClock } from "./redis-clock.ts";
-import { Batcher, type BatchOptions, isBatching } from "./batcher.ts";
 import { damaged } from "./damaged.ts";
 import { parse, tailOf, toBuffer } from "./redis-record.ts";
-import { duration, fields, foreign, full, isReply, text, unexpected } from "./redis-reply.ts";
+import { duration, fields, foreign, full, text, unexpected } from "./redis-reply.ts";
 import { type Script, type Scripts, scripts } from "./redis-script.ts";
 
 export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
 
 /** Options of `RedisStore`. */
-export interface RedisStoreOptions extends BatchOptions {
+export interface RedisStoreOptions {
   /** What every key in Redis begins with. Default `"scs:"`. */
   readonly prefix?: string | undefined;
   /**
@@ -62,7 +61,6 @@ export class RedisStore implements Store {
   });
 
   readonly #wire: Wire;
-  readonly #gets: Batcher<string, unknown> | undefined;
   readonly #prefix: string;
   readonly #replicas: number;
   readonly #wait: Arguments | undefined;
@@ -94,7 +92,6 @@ export class RedisStore implements Store {
     this.#replicas = waitForReplicas?.count ?? 0;
     this.#prefix = prefix;
     this.#wire = wireOf(client);
-    if (isBatching(options)) this.#gets = batchedGets(this.#wire);
   }
 
   load(key: string): Promise<StoreRecord | undefined> {
@@ -255,7 +252,7 @@ export class RedisStore implements Store {
   }
 
   #get(at: string): Promise<unknown> {
-    const value = this.#gets === undefined ? this.#wire.get(at) : this.#gets.run(at);
+    const value = this.#wire.get(at);
     if (this.#clock.isFresh()) return value;
     // In the same round trip: both are sent before either is answered.
     return Promise.all([value, this.#askTime(at)]).then(([found]) => found);
@@ -319,22 +316,4 @@ export class RedisStore implements Store {
       `${Number(replicas)} of ${this.#replicas} replicas confirmed the change in time`,
     );
   }
-}
-
-/**
- * Sessions that are asked for in one turn come by one MGET. Only reads: proxies in front of several
- * servers give each key of an MGET to its server, and a script to that of its first key.
- */
-function batchedGets({ get, getMany }: Wire): Batcher<string, unknown> | undefined {
-  if (getMany === undefined) return undefined;
-  return new Batcher<string, unknown>({
-    most: 32,
-    alone: get,
-    together: getMany,
-    // No right to MGET, or the keys are on several servers: a client for one of a cluster's.
-    failure: (error) =>
-      error instanceof Error && /^(NOPERM|CROSSSLOT|MOVED|ERR) /.test(error.message)
-        ? "never"
-        : "all",
-  });
 }

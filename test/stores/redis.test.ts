@@ -96,30 +96,6 @@ for (const [name, { client }] of connected) {
       assert.equal(present(late.record).key, key);
     });
 
-    it("asks for the sessions of one turn by one MGET, unless told not to", async () => {
-      const { prefix, store } = bench(client);
-      const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
-      for (const [i, key] of keys.entries()) {
-        await store.create(key, { ...made, data: Uint8Array.of(i) });
-      }
-      const asked = async (on: RedisStore, name: string): Promise<number> => {
-        const calls = async (): Promise<number> => {
-          const info = String(await command(shared.port, "INFO", "commandstats"));
-          return Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, "m").exec(info)?.[1] ?? 0);
-        };
-        const before = await calls();
-        const found = await Promise.all(keys.map((key) => on.load(key)));
-        assert.deepEqual(
-          found.map((record) => present(record).data[0]),
-          [0, 1, 2, 3, 4, 5, 6, 7],
-        );
-        return (await calls()) - before;
-      };
-      // Other tests use this server too.
-      assert.ok((await asked(store, "mget")) >= 1);
-      assert.ok((await asked(new RedisStore(client, { prefix, batch: false }), "get")) >= 8);
-    });
-
     it("goes on after SCRIPT FLUSH", async () => {
       const { store } = bench(client);
       const flush = () => command(shared.port, "SCRIPT", "FLUSH");
@@ -293,40 +269,12 @@ describe("RedisStore", () => {
     }
   });
 
-  it("asks one by one where one MGET does not do", async () => {
-    const { client } = present(connected.get("redis"));
-    const sent: string[] = [];
-    const routed = {
-      withTypeMapping: () => routed,
-      // As a server does that has only a part of the keys.
-      sendCommand: async (args: string[], options: object): Promise<unknown> => {
-        sent.push(args[0] ?? "");
-        if (args[0] === "mget") throw new Error("CROSSSLOT Keys in request don't hash to one slot");
-        const real = client as unknown as { sendCommand(...all: unknown[]): Promise<unknown> };
-        return await real.sendCommand(args, options);
-      },
-    };
-    const { prefix } = bench(client);
-    const store = new RedisStore(routed, { prefix });
-    for (const key of ["a", "b"]) await store.create(key, made);
-    for (let round = 0; round < 2; round++) {
-      const found = await Promise.all(["a", "b", "c"].map((key) => store.load(key)));
-      assert.deepEqual(
-        found.map((record) => record?.key),
-        ["a", "b", undefined],
-      );
-    }
-    assert.equal(sent.filter((name) => name === "mget").length, 1);
-    assert.equal(sent.filter((name) => name === "get").length, 6);
-  });
-
   it("refuses options that make no sense", () => {
     const { client } = present(connected.get("redis"));
     const bad = [
       { prefix: 5 },
       { prefix: null },
       { prefix: "\ud800" },
-      { batch: 1 },
       { waitForReplicas: { count: 0, timeout: 100 } },
       { waitForReplicas: { count: 1, timeout: 0 } },
       { waitForReplicas: { count: 1.5, timeout: 100 } },
