@@ -138,7 +138,6 @@ export class Batch {
         if (sent.done === undefined && ++failures > maxFailures) throw this.#unknown(sent.error);
         const record = sent.done === undefined ? await this.#reload(sent.error) : sent.record;
         const found = record && (await this.#open(record));
-        // Even if ours was stored before the session ended: there is nothing left to try again on.
         if (found === undefined) throw gone();
         // Also after an answer "not done": some drivers send a command again when its reply is lost,
         // and the second one meets the write of the first.
@@ -212,10 +211,9 @@ export class Batch {
     });
   }
 
-  /** The send failed. Throws when that says that nothing was written. */
+  /** The send failed. Throws when it wrote nothing; an earlier one may have, all the same. */
   #lost(error: unknown): Sent {
     reportFailure(this.#options, "update", error);
-    // Says that this send wrote nothing, not that an earlier one did not.
     if (isDefinite(error)) throw this.#unsure ? this.#unknown(error) : error;
     this.#unsure = true;
     return { done: undefined, error };

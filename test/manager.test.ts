@@ -8,6 +8,7 @@ import {
   SessionError,
   type SessionEvent,
   SessionManager,
+  type TokenSession,
   type UpdateRecord,
   type UpdateResult,
 } from "../src/index.ts";
@@ -707,35 +708,34 @@ describe("a lost reply", () => {
     assert.deepEqual(await read(sessions, token), {});
   });
 
-  it("is unknown after more commits of others than a record remembers", async () => {
+  /** A session whose next change is stored and its reply lost; then others do this, and it is read. */
+  async function losing(
+    meanwhile: (other: () => Promise<TokenSession<Data>>) => Promise<void>,
+  ): Promise<{ readonly session: TokenSession<Data>; readonly now: () => Promise<Partial<Data>> }> {
     const sessions = manager();
     const token = await stored(sessions);
     const session = await sessions.loadToken(token);
     const others = manager({ store: memory });
     store.faults.update = ["lose"];
-    store.before.load = async () => {
-      for (let i = 0; i < 17; i++) {
-        const other = await others.loadToken(token);
-        other.set("flash", `${i}`);
-        await other.commit();
-      }
-    };
+    store.before.load = () => meanwhile(() => others.loadToken(token));
+    return { session, now: () => read(others, token) };
+  }
+
+  it("is unknown after more commits of others than a record remembers", async () => {
+    const { session } = await losing(async (other) => {
+      for (let i = 0; i < 17; i++) await flash(await other(), i);
+    });
     session.set("visits", 1);
     await assert.rejects(session.commit(), { code: "commit-unknown", status: 503 });
   });
 
   it("is gone once the session has ended, although it was stored before", async () => {
-    const sessions = manager();
-    const token = await stored(sessions);
-    const session = await sessions.loadToken(token);
-    const others = manager({ store: memory });
-    store.faults.update = ["lose"];
-    store.before.load = async () => {
-      assert.equal((await read(others, token)).visits, 1);
-      const other = await others.loadToken(token);
-      other.destroy();
-      await other.commit();
-    };
+    const { session } = await losing(async (other) => {
+      const last = await other();
+      assert.equal(last.get("visits"), 1);
+      last.destroy();
+      await last.commit();
+    });
     session.set("visits", 1);
     await assert.rejects(session.commit(), { code: "gone", status: 409 });
   });
@@ -759,23 +759,19 @@ describe("a lost reply", () => {
   });
 
   it("is recognised after as many commits of others as a record remembers", async () => {
-    const sessions = manager();
-    const token = await stored(sessions);
-    const session = await sessions.loadToken(token);
-    const others = manager({ store: memory });
-    store.faults.update = ["lose"];
-    store.before.load = async () => {
-      for (let i = 0; i < 15; i++) {
-        const other = await others.loadToken(token);
-        other.set("flash", `${i}`);
-        await other.commit();
-      }
-    };
+    const { session, now } = await losing(async (other) => {
+      for (let i = 0; i < 15; i++) await flash(await other(), i);
+    });
     session.update("visits", (visits = 0) => visits + 1);
     await session.commit();
-    assert.deepEqual(await read(others, token), { user: "alice", visits: 1, flash: "14" });
+    assert.deepEqual(await now(), { user: "alice", visits: 1, flash: "14" });
   });
 });
+
+async function flash(session: TokenSession<Data>, i: number): Promise<void> {
+  session.set("flash", `${i}`);
+  await session.commit();
+}
 
 describe("timeouts", () => {
   it("the deadline is absolute, whatever happens", async () => {

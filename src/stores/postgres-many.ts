@@ -9,11 +9,10 @@ import {
   compile,
   type Dialect,
   type Parameter,
-  Sized,
   type Statements,
   type Values,
 } from "./sql.ts";
-import type { Rows } from "./sql-many.ts";
+import { padded, type Rows, Sized } from "./sql-many.ts";
 import { keyOf, type Row, text } from "./sql-record.ts";
 import { type Many, property, type Reply } from "./sql-store.ts";
 
@@ -109,8 +108,7 @@ function many(
     run: async (all) => {
       const { statement, size } = sized.for(all.length);
       const values = all.flatMap((each) => names.map((name) => each[name] ?? null));
-      while (values.length < size * names.length) values.push(null);
-      return answer(all, await rows(statement, values));
+      return answer(all, await rows(statement, padded(values, size * names.length)));
     },
   };
 }

@@ -1,10 +1,38 @@
 /** Several operations in one statement: which rows answer which of them. */
-import { Sized, type Statement, type Statements, type Value } from "./sql.ts";
+import type { Statement, Statements, Value } from "./sql.ts";
 import { keyOf, type Row } from "./sql-record.ts";
 import type { Many, Reply } from "./sql-store.ts";
 
 /** Runs a statement, and gives its rows. */
 export type Rows = (statement: Statement, values: Value[]) => Promise<readonly Row[]>;
+
+/**
+ * A statement for so many records: prepared for a few sizes only, as each takes its place in every
+ * connection of the server.
+ */
+export class Sized {
+  readonly #sizes: readonly number[];
+  readonly #make: (size: number) => Statement;
+  readonly #made = new Map<number, Statement>();
+
+  /** @param sizes ascending */
+  constructor(sizes: readonly number[], make: (size: number) => Statement) {
+    this.#sizes = sizes;
+    this.#make = make;
+  }
+
+  get most(): number {
+    return this.#sizes.at(-1) ?? 0;
+  }
+
+  /** The least that has room for them, and its size. */
+  for(count: number): { readonly statement: Statement; readonly size: number } {
+    const size = this.#sizes.find((one) => one >= count) ?? this.most;
+    let statement = this.#made.get(size);
+    if (statement === undefined) this.#made.set(size, (statement = this.#make(size)));
+    return { statement, size };
+  }
+}
 
 const none: Reply = Object.freeze({ matched: 0 });
 
@@ -18,7 +46,7 @@ export function manyLoads(statements: Statements, rows: Rows): Many {
       const { statement, size } = sized.for(all.length);
       const ids = all.map(({ id = null }) => id);
       const found = new Map<string, Row>();
-      for (const row of await rows(statement, padded(ids, size, ids[0] ?? null))) {
+      for (const row of await rows(statement, padded(ids, size))) {
         found.set(keyOf(row), row);
       }
       const given = new Set<Row>();
@@ -41,9 +69,9 @@ function copyOf(row: Row): Row {
   return Object.fromEntries(copies) as Row;
 }
 
-/** `values`, as many times as the statement has room for. */
-export function padded(values: readonly Value[], length: number, value: Value): Value[] {
+/** What fills a statement up finds nothing. */
+export function padded(values: readonly Value[], length: number): Value[] {
   const all = [...values];
-  while (all.length < length) all.push(value);
+  while (all.length < length) all.push(null);
   return all;
 }

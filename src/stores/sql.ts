@@ -106,7 +106,7 @@ export interface Statements {
   /** The columns of a record, as every statement that returns one selects them. */
   readonly record: string;
   readonly load: Statement;
-  /** The records of so many ids; one that repeats is returned once. */
+  /** The records of so many ids, of which some may be null; one that repeats may be returned each time. */
   loadMany(count: number): Statement;
   readonly create: Statement;
   /** Makes room for `create`: removes a record that has ended. */
@@ -126,12 +126,9 @@ export const pageSize = 100;
 
 const names = "id, version, digest, data, created, deadline, idle";
 
-/**
- * Whether a record is alive at `at`, as SQL; `of` is `table.` or nothing. Idle is never past the
- * deadline, but a hand may edit.
- */
-export function aliveAt(at: string, of = ""): string {
-  return `(${at} < ${of}deadline AND (${of}idle IS NULL OR ${at} < ${of}idle))`;
+/** Whether a record is alive at `at`, as SQL. Idle is never past the deadline, but a hand may edit. */
+export function aliveAt(at: string): string {
+  return `(${at} < deadline AND (idle IS NULL OR ${at} < idle))`;
 }
 
 export function statementsOf(dialect: Dialect): Statements {
@@ -247,34 +244,6 @@ export function compile(
     },
   );
   return { name, text, parameters };
-}
-
-/**
- * A statement for so many records: prepared for a few sizes only, as each takes its place in every
- * connection of the server.
- */
-export class Sized {
-  readonly #sizes: readonly number[];
-  readonly #make: (size: number) => Statement;
-  readonly #made = new Map<number, Statement>();
-
-  /** @param sizes ascending */
-  constructor(sizes: readonly number[], make: (size: number) => Statement) {
-    this.#sizes = sizes;
-    this.#make = make;
-  }
-
-  get most(): number {
-    return this.#sizes.at(-1) ?? 0;
-  }
-
-  /** The least that has room for them, and its size. */
-  for(count: number): { readonly statement: Statement; readonly size: number } {
-    const size = this.#sizes.find((one) => one >= count) ?? this.most;
-    let statement = this.#made.get(size);
-    if (statement === undefined) this.#made.set(size, (statement = this.#make(size)));
-    return { statement, size };
-  }
 }
 
 /** The values in the driver's order. */

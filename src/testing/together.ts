@@ -111,21 +111,6 @@ export const together: readonly Check[] = [
       } else equal(record.idleIn, undefined, `idleIn of ${name}`);
     }
   }),
-  check("of creates of one key that begin together, one inserts", ["G2"], async (bench) => {
-    const key = bench.key("a");
-    const made = await Promise.all(
-      Array.from({ length: 6 }, async (_, i) =>
-        bench.store.create(key, {
-          digest: bench.digest(),
-          data: bytes(i),
-          lifetime: hour,
-          idle: undefined,
-        }),
-      ),
-    );
-    equal(made.filter(Boolean).length, 1, "how many were done");
-    equalBytes((await bench.loaded(key)).data, bytes(made.indexOf(true)), "data");
-  }),
   check("loads that begin together find each its own record", ["G3"], async (bench) => {
     const records = await given(bench);
     const [twice] = records;

@@ -214,6 +214,29 @@ describe("PostgresStore", () => {
     }
   });
 
+  it("what fills a shared statement up brings no rows", async () => {
+    const keys = [named(), named(), named()];
+    for (const key of keys) await store.create(key, record(hour));
+    const returned: number[] = [];
+    const client: PgClient = {
+      connect: async () => {},
+      query: async (config: string | { text: string; values: unknown[] }) => {
+        if (typeof config === "string") throw new Error("no scripts");
+        const { text, values } = config;
+        const result = (await pool.query({ text, values })) as { rows: unknown[] };
+        returned.push(result.rows.length);
+        return result;
+      },
+    };
+    const counted = new PostgresStore(client, { table, sweepInterval: false });
+    const found = await Promise.all(keys.map((key) => counted.load(key)));
+    assert.deepEqual(
+      found.map((each) => each?.key),
+      keys,
+    );
+    assert.deepEqual(returned, [3]);
+  });
+
   it("a server that does not know the shared statements gets single ones", async () => {
     const texts: string[] = [];
     const client: PgClient = {
