@@ -1,17 +1,17 @@
 /**
- * A session of one request. Reads come from the loaded state, changes are recorded as intent; the
- * commit turns intent into one store operation. No I/O happens here.
+ * A session of one request. Reads come from the loaded state (values.ts), changes are recorded as
+ * intent; the commit turns intent into one store operation. No I/O happens here.
  */
-import { type Codec, defaultCodec, encodeValue } from "./codec.ts";
-import { applyOperation, type Deadline, type Intent, isIdle, type Operation } from "./commit.ts";
-import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
+import type { Codec } from "./codec.ts";
+import { type Deadline, type Intent, isIdle, type Operation } from "./commit.ts";
+import type { ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
-import { freezeDeep } from "./frozen.ts";
-import { emptyState, entrySize, sizeOf, type State } from "./record.ts";
+import { emptyState, type State } from "./record.ts";
 import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
+import { Values } from "./values.ts";
 
 /** A record that was loaded and whose secret was verified. */
 export interface Origin {
@@ -63,11 +63,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   #fresh: string | undefined;
   readonly #loadedAt: number;
 
-  #entries: ReadonlyEntries;
-  #own: MutableEntries | undefined;
-  #size = -1;
-  #decoded: Map<string, unknown> | undefined;
-
+  readonly #values: Values;
   #operations: Operation[] = [];
   #destroy = false;
   #renew = false;
@@ -84,69 +80,33 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#origin = origin;
     this.#superseded = superseded;
     this.#loadedAt = origin?.times.readAt ?? host.now();
-    this.#entries = origin?.state.entries ?? emptyState.entries;
+    const { entries } = origin?.state ?? emptyState;
+    this.#values = new Values(host.codec, host.maxSize, entries);
   }
 
   get<K extends Key<D>>(key: K): Value<D, K> | undefined {
-    return this.#read(key) as Value<D, K> | undefined;
-  }
-
-  #read(key: string): unknown {
-    const known = this.#decoded?.get(key);
-    if (known !== undefined) return known;
-    const bytes = this.#entries.get(key);
-    if (bytes === undefined) return undefined;
-    const { value, shareable } = this.#decode(key, bytes);
-    if (shareable) (this.#decoded ??= new Map<string, unknown>()).set(key, value);
-    return value;
-  }
-
-  #decode(key: string, bytes: Uint8Array): { value: unknown; shareable: boolean } {
-    try {
-      const { codec } = this.#host;
-      // A codec of the application may keep or change its argument; ours shares no memory with it.
-      return freezeDeep(codec.decode(codec === defaultCodec ? bytes : new Uint8Array(bytes)));
-    } catch (cause) {
-      throw new SessionError(
-        "undecodable",
-        `The stored value of ${JSON.stringify(key)} cannot be decoded; set or delete it`,
-        { cause },
-      );
-    }
+    return this.#values.read(key) as Value<D, K> | undefined;
   }
 
   has(key: Key<D>): boolean {
-    return this.#entries.has(key);
+    return this.#values.entries.has(key);
   }
 
   keys(): Key<D>[] {
-    return [...this.#entries.keys()].sort() as Key<D>[];
+    return [...this.#values.entries.keys()].sort() as Key<D>[];
   }
 
   set<K extends Key<D>>(key: K, value: Value<D, K>): void {
-    const bytes = this.#encode(key, value);
+    const bytes = this.#values.encode(key, value);
     this.#record({ kind: "set", key, bytes }, bytes);
   }
 
-  #encode(key: string, value: unknown): Uint8Array {
-    if (typeof key !== "string" || !isWellFormed(key)) {
-      throw new SessionError("invalid-argument", "A session key is a well-formed string");
-    }
-    const { codec } = this.#host;
-    const bytes = encodeValue(codec, key, value);
-    if (codec === defaultCodec) return bytes;
-    if (!(bytes instanceof Uint8Array)) {
-      throw new SessionError("unencodable", "The codec's encode must return a Uint8Array");
-    }
-    return new Uint8Array(bytes);
-  }
-
   delete(key: Key<D>): void {
-    if (this.#entries.has(key)) this.#record({ kind: "delete", key });
+    if (this.#values.entries.has(key)) this.#record({ kind: "delete", key });
   }
 
   clear(): void {
-    if (this.#entries.size > 0) this.#record({ kind: "clear" });
+    if (this.#values.entries.size > 0) this.#record({ kind: "clear" });
   }
 
   pop<K extends Key<D>>(key: K): Value<D, K> | undefined {
@@ -158,9 +118,9 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   }
 
   #remove(kind: "pop" | "take", key: string): unknown {
-    const seen = this.#entries.get(key);
+    const seen = this.#values.entries.get(key);
     if (seen === undefined) return undefined;
-    const value = this.#read(key);
+    const value = this.#values.read(key);
     this.#record({ kind, key, seen });
     return value;
   }
@@ -169,11 +129,11 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     const next = fn(this.get(key));
     const bytes = this.#encodeUpdate(key, next);
     const run = (now: Uint8Array | undefined): Uint8Array => {
-      const value = now === undefined ? undefined : this.#decode(key, now).value;
+      const value = now === undefined ? undefined : this.#values.decode(key, now);
       return this.#encodeUpdate(key, fn(value as Value<D, K> | undefined));
     };
     this.#record({ kind: "update", key, run }, bytes);
-    return (isPrimitive(next) ? next : this.#read(key)) as Value<D, K>;
+    return (isPrimitive(next) ? next : this.#values.read(key)) as Value<D, K>;
   }
 
   #encodeUpdate(key: string, value: unknown): Uint8Array {
@@ -183,7 +143,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
         `The function given to update(${JSON.stringify(key)}, ...) must be synchronous; it returned a promise`,
       );
     }
-    return this.#encode(key, value);
+    return this.#values.encode(key, value);
   }
 
   renewToken(): void {
@@ -201,7 +161,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#renew = false;
     this.#deadline = undefined;
     this.#remember = undefined;
-    this.#show(emptyState.entries);
+    this.#values.show(emptyState.entries);
     this.#host.changed();
   }
 
@@ -300,47 +260,9 @@ export class LiveSession<D extends object> implements TokenSession<D> {
       if (this.isNew) this.#requireHead("start a session");
       else if (this.#host.travels) this.#requireHead("change a session that travels in the cookie");
     }
-    if (operation.kind === "clear") {
-      this.#size = 0;
-      this.#decoded = undefined;
-    } else {
-      if (bytes === undefined) this.#size = -1;
-      else this.#resize(operation.key, bytes);
-      this.#decoded?.delete(operation.key);
-    }
+    this.#values.change(operation, bytes);
     this.#operations.push(operation);
-    // The function of an update has run already, and must not run again here.
-    if (operation.kind === "update" && bytes !== undefined) {
-      this.#writable().set(operation.key, bytes);
-    } else {
-      applyOperation(this.#writable(), operation);
-    }
     this.#host.changed();
-  }
-
-  #writable(): MutableEntries {
-    if (this.#own === undefined) this.#entries = this.#own = copyOf(this.#entries);
-    return this.#own;
-  }
-
-  #resize(key: string, bytes: Uint8Array): void {
-    if (this.#size < 0) this.#size = sizeOf(this.#entries);
-    const old = this.#entries.get(key);
-    const size = this.#size - (old === undefined ? 0 : entrySize(key, old)) + entrySize(key, bytes);
-    if (size > this.#host.maxSize) {
-      throw new SessionError(
-        "too-large",
-        `Storing ${JSON.stringify(key)} (${bytes.length} bytes) makes the session ${size} bytes; maxSize is ${this.#host.maxSize}`,
-      );
-    }
-    this.#size = size;
-  }
-
-  #show(entries: ReadonlyEntries): void {
-    this.#entries = entries;
-    this.#own = undefined;
-    this.#size = -1;
-    this.#decoded = undefined;
   }
 
   // What follows is for the manager.
@@ -364,7 +286,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   }
 
   get hasData(): boolean {
-    return this.#entries.size > 0;
+    return this.#values.entries.size > 0;
   }
 
   /** The token that a new session gets. */
@@ -392,11 +314,10 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     const taken = {
       intent: this.#intent(),
       absorbed: this.#absorbed,
-      view: this.#entries,
+      view: this.#values.handOver(),
       exact: !this.#replayed,
     };
     this.#replayed = false;
-    this.#own = undefined; // the view handed over must not change any more
     this.#operations = [];
     this.#absorbed = [];
     this.#destroy = false;
@@ -413,17 +334,9 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#superseded = this.#superseded && origin === undefined;
     // What follows a destroy belongs to a new session, and shows nothing of the old.
     const entries = this.#destroy ? undefined : origin?.state.entries;
-    this.#show(entries ?? emptyState.entries);
+    this.#values.show(entries ?? emptyState.entries);
     this.#replayed = this.#operations.length > 0;
-    for (const operation of this.#operations) this.#replay(operation);
-  }
-
-  #replay(operation: Operation): void {
-    try {
-      applyOperation(this.#writable(), operation);
-    } catch {
-      // An update function that throws on the newest value: its own commit will say so.
-    }
+    for (const operation of this.#operations) this.#values.replay(operation);
   }
 
   /** A touch was written at `now`; another token is one that carries it. */
@@ -435,13 +348,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
   /** Takes over another session's data, and its deadline if that is later. */
   absorb(other: Origin): void {
-    const size = sizeOf(new Map([...this.#entries, ...other.state.entries]));
-    if (size > this.#host.maxSize) {
-      throw new SessionError(
-        "too-large",
-        `The merged session would take ${size} bytes; maxSize is ${this.#host.maxSize}`,
-      );
-    }
+    this.#values.requireRoom(other.state.entries);
     for (const [key, bytes] of other.state.entries)
       this.#record({ kind: "set", key, bytes }, bytes);
     const deadline = other.times.readAt + other.times.deadlineIn;
@@ -455,8 +362,4 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
 function isPrimitive(value: unknown): boolean {
   return value === null || (typeof value !== "object" && typeof value !== "function");
-}
-
-function isWellFormed(key: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(key);
 }
