@@ -15,7 +15,7 @@ import {
   type Reporter,
 } from "./failure.ts";
 import type { Sealer } from "./options.ts";
-import { hasCommit, rememberedCommits, type State } from "./record.ts";
+import { hasCommit, rememberedCommits, type State, withCommit } from "./record.ts";
 import { open, seal } from "./sealing.ts";
 import { after, isPromise } from "./reply.ts";
 import type { Reply, Store, StoreRecord, UpdateResult } from "./store.ts";
@@ -248,9 +248,7 @@ export class Batch {
   }
 
   #after(base: Base, next: Applied): Base {
-    const commits = new Uint8Array(Math.min(rememberedCommits * 8, base.state.commits.length + 8));
-    commits.set(this.#commitId);
-    commits.set(base.state.commits.subarray(0, commits.length - 8), 8);
+    const commits = withCommit(base.state.commits, this.#commitId);
     return {
       version: base.version + 1,
       digest: next.newDigest ?? base.digest,

@@ -27,6 +27,11 @@ export class Reader {
     return 0;
   }
 
+  skip(length: number): void {
+    this.at += length;
+    if (this.at > this.#data.length) this.failed = true;
+  }
+
   take(length: number): Uint8Array {
     const end = this.at + length;
     if (end > this.#data.length) {

@@ -56,6 +56,14 @@ let slabUsed = 0;
 /** Where the record that is being built goes. */
 let target: Uint8Array = slab;
 
+/** Room for `length` bytes at `slabUsed`. */
+function makeRoom(length: number): void {
+  if (slabUsed + length <= slabSize) return;
+  slab = new Uint8Array(slabSize);
+  slabView = new DataView(slab.buffer);
+  slabUsed = 0;
+}
+
 /** An entry's share of the encoded size. */
 export function entrySize(key: string, value: Uint8Array): number {
   return sizeOfEntry(key.length, value.length);
@@ -81,11 +89,7 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   else for (const [key, value] of entries) bound += entryBound(key, value);
 
   const large = bound > mostInSlab;
-  if (!large && slabUsed + bound > slabSize) {
-    slab = new Uint8Array(slabSize);
-    slabView = new DataView(slab.buffer);
-    slabUsed = 0;
-  }
+  if (!large) makeRoom(bound);
   target = large ? new Uint8Array(bound) : slab;
   const start = large ? 0 : slabUsed;
   target[start] = 0x53;
@@ -108,6 +112,19 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   view.setUint32(start + 2, checksum(view, start + 6, at), true);
   if (!large) slabUsed = at;
   return target.subarray(start, at);
+}
+
+/** The commits that a record remembers after one more. */
+export function withCommit(commits: Uint8Array, commitId: Uint8Array): Uint8Array {
+  const length = Math.min(rememberedCommits * commitIdLength, commits.length + commitIdLength);
+  makeRoom(length);
+  const start = slabUsed;
+  slabUsed += length;
+  for (let i = 0; i < commitIdLength; i++) slab[start + i] = commitId[i] as number;
+  for (let i = commitIdLength; i < length; i++) {
+    slab[start + i] = commits[i - commitIdLength] as number;
+  }
+  return slab.subarray(start, slabUsed);
 }
 
 function writeEntry(position: number, key: string, value: Uint8Array): number {
@@ -164,8 +181,9 @@ export interface Damage {
 export function decodeRecord(data: Uint8Array): State | Damage {
   if (data.length < headerLength + 2) return { damaged: "too short" };
   if (data[0] !== 0x53 || data[1] !== 0x63) return { damaged: "not a session record" };
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  if (view.getUint32(2, true) !== checksum(view, 6, data.length)) {
+  const view = viewOf(data.buffer);
+  const start = data.byteOffset;
+  if (view.getUint32(start + 2, true) !== checksum(view, start + 6, start + data.length)) {
     return { damaged: "the checksum does not match" };
   }
   if (data[6] !== format) {
@@ -178,20 +196,56 @@ export function decodeRecord(data: Uint8Array): State | Damage {
   const flags = data[7] ?? 0;
   const commits = data[8] ?? 0;
   const renewed = reader.varint();
-  const ids = reader.take(commits * commitIdLength);
+  const ids = reader.at;
+  reader.skip(commits * commitIdLength);
   const count = reader.varint();
   // Every entry takes two bytes at least, so a count that the bytes cannot hold allocates nothing.
   if (count * 2 > data.length - reader.at) return { damaged: "more entries than bytes" };
   const entries = count > mostScanned ? reader.map(count) : reader.entries(count);
   if (entries === undefined) return { damaged: "an entry is malformed" };
   if (reader.failed || reader.at !== data.length) return { damaged: "the length does not match" };
-  return {
-    entries,
-    remember: (flags & 3) === 0 ? undefined : (flags & 3) === 1,
-    fixedDeadline: (flags & 4) !== 0,
-    renewedAge: renewed === 0 ? undefined : renewed - 1,
-    commits: ids,
-  };
+  return new DecodedState(data, ids, entries, flags, renewed);
+}
+
+/** A record's state. The commits are looked at by whoever writes: most requests only read. */
+class DecodedState implements State {
+  readonly #data: Uint8Array;
+  readonly #ids: number;
+  readonly entries: ReadonlyEntries;
+  readonly remember: boolean | undefined;
+  readonly fixedDeadline: boolean;
+  readonly renewedAge: number | undefined;
+
+  constructor(
+    data: Uint8Array,
+    ids: number,
+    entries: ReadonlyEntries,
+    flags: number,
+    renewed: number,
+  ) {
+    this.#data = data;
+    this.#ids = ids;
+    this.entries = entries;
+    this.remember = (flags & 3) === 0 ? undefined : (flags & 3) === 1;
+    this.fixedDeadline = (flags & 4) !== 0;
+    this.renewedAge = renewed === 0 ? undefined : renewed - 1;
+  }
+
+  get commits(): Uint8Array {
+    const end = this.#ids + (this.#data[8] as number) * commitIdLength;
+    return this.#data.subarray(this.#ids, end);
+  }
+}
+
+let viewed: DataView = slabView;
+
+/** A view of this memory: nearly always of the slab that the record before came from. */
+function viewOf(buffer: ArrayBufferLike): DataView {
+  if (viewed.buffer === buffer) return viewed;
+  const view = new DataView(buffer);
+  // What is kept must not keep much alive.
+  if (buffer.byteLength <= slabSize) viewed = view;
+  return view;
 }
 
 /** Up to this many keys are found by looking at one after the other. */

@@ -6,11 +6,12 @@ import { StoredExecutor } from "./stored-executor.ts";
 import { isSuperseded, timesOf } from "./expiry.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
 import type { Origin } from "./live.ts";
+import type { Damage, State } from "./record.ts";
 import { open } from "./sealing.ts";
 import { type Found, onlyAuthentic, type Shared } from "./shared.ts";
-import { after, isPromise } from "./reply.ts";
+import { isPromise } from "./reply.ts";
 import type { Reply, Store, StoreRecord } from "./store.ts";
-import { digestOf, idOf, isId, isToken, sameDigest } from "./token.ts";
+import { idOf, isDigestOf, isId, isToken } from "./token.ts";
 import { Writer } from "./writer.ts";
 
 const nobody: Found = { origin: undefined, superseded: false, presented: false };
@@ -133,11 +134,11 @@ export class StoredEngine implements Engine {
         ),
       );
     }
-    return after(digestOf(this.#shared.settings.name, token), (digest) =>
-      after(this.#decode(record, id, token), (origin) =>
-        this.#judge(origin, id, sameDigest(record.digest, digest)),
-      ),
-    );
+    const known = isDigestOf(record.digest, this.#shared.settings.name, token);
+    const origin = this.#decode(record, id, token);
+    return isPromise(known) || isPromise(origin)
+      ? Promise.all([known, origin]).then(([same, found]) => this.#judge(found, id, same))
+      : this.#judge(origin, id, known);
   }
 
   #judge(origin: Origin | undefined, id: string, known: boolean): Found {
@@ -154,15 +155,25 @@ export class StoredEngine implements Engine {
   }
 
   #decode(record: StoreRecord, id: string, token: string | undefined): Reply<Origin | undefined> {
-    return after(open(this.#shared.settings.sealer, record.data, id), (state) => {
-      if ("damaged" in state) {
-        this.#shared.report(damagedEvent(id, state.damaged));
-        return undefined;
-      }
-      const times = timesOf(record, this.#shared.settings.clock());
-      const { key, digest, version } = record;
-      return { key, id, token, digest, version, state, times };
-    });
+    const opened = open(this.#shared.settings.sealer, record.data, id);
+    return isPromise(opened)
+      ? opened.then((state) => this.#origin(record, id, token, state))
+      : this.#origin(record, id, token, opened);
+  }
+
+  #origin(
+    record: StoreRecord,
+    id: string,
+    token: string | undefined,
+    state: State | Damage,
+  ): Origin | undefined {
+    if ("damaged" in state) {
+      this.#shared.report(damagedEvent(id, state.damaged));
+      return undefined;
+    }
+    const times = timesOf(record, this.#shared.settings.clock());
+    const { key, digest, version } = record;
+    return { key, id, token, digest, version, state, times };
   }
 
   #failed(operation: string, error: unknown): SessionError {

@@ -3,6 +3,7 @@
  * The id is the record's public handle; only the secret authenticates, and the engine holds nothing
  * but its digest, so a dump of the store logs nobody in (ASVS 7.2.3 asks for 128 bits; these are 240).
  */
+import { after } from "./reply.ts";
 
 const idLength = 24;
 const tokenLength = 64;
@@ -117,7 +118,7 @@ export function idOf(token: string): string {
  * Synchronous where the runtime has a synchronous hash (Node, Bun, Deno), a promise elsewhere.
  */
 export function digestOf(name: string, token: string): Uint8Array | Promise<Uint8Array> {
-  const text = `${name}\0${token.slice(idLength)}`;
+  const text = digested(name, token);
   if (hashText !== undefined) {
     const digest = hashText(text);
     const bytes = new Uint8Array(32);
@@ -126,6 +127,10 @@ export function digestOf(name: string, token: string): Uint8Array | Promise<Uint
   }
   if (nodeCrypto !== undefined) return nodeCrypto.createHash("sha256").update(text).digest();
   return webDigest(text);
+}
+
+function digested(name: string, token: string): string {
+  return `${name}\0${token.slice(idLength)}`;
 }
 
 async function webDigest(text: string): Promise<Uint8Array> {
@@ -137,6 +142,22 @@ export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+/** Whether `digest` is that of the token, as `sameDigest` tells; without making bytes of it where it can. */
+export function isDigestOf(
+  digest: Uint8Array,
+  name: string,
+  token: string,
+): boolean | Promise<boolean> {
+  if (hashText === undefined) {
+    return after(digestOf(name, token), (expected) => sameDigest(digest, expected));
+  }
+  const expected = hashText(digested(name, token));
+  if (digest.length !== expected.length) return false;
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) difference |= (digest[i] ?? 0) ^ expected.charCodeAt(i);
   return difference === 0;
 }
 

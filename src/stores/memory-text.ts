@@ -37,21 +37,26 @@ export function toText(digest: Uint8Array, data: Uint8Array): string {
   return text;
 }
 
-/** New bytes from the characters. */
-export function fromText(text: string): Uint8Array {
+/** What `toText` has put together: new bytes, the first `digestLength` of them apart. */
+export function fromText(
+  text: string,
+  digestLength: number,
+): { readonly digest: Uint8Array; readonly data: Uint8Array } {
   const { length } = text;
-  if (length > mostInSlab) return writeText(text, new Uint8Array(length), 0);
-  if (slabUsed + length > slab.length) {
-    slab = new Uint8Array(slabSize);
-    slabUsed = 0;
+  let bytes = slab;
+  let at = 0;
+  if (length > mostInSlab) {
+    bytes = new Uint8Array(length);
+  } else {
+    if (slabUsed + length > slab.length) {
+      bytes = slab = new Uint8Array(slabSize);
+      slabUsed = 0;
+    }
+    at = slabUsed;
+    slabUsed += length;
   }
-  const at = slabUsed;
-  slabUsed += length;
-  return writeText(text, slab, at).subarray(at, at + length);
-}
-
-function writeText(text: string, bytes: Uint8Array, at: number): Uint8Array {
-  if (nativeWrite !== undefined) nativeWrite.call(bytes, text, at, text.length);
-  else for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-  return bytes;
+  if (nativeWrite !== undefined) nativeWrite.call(bytes, text, at, length);
+  else for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i);
+  const middle = at + digestLength;
+  return { digest: bytes.subarray(at, middle), data: bytes.subarray(middle, at + length) };
 }

@@ -284,12 +284,12 @@ function isLive(entry: Entry, now: number): boolean {
 }
 
 function recordOf(key: string, entry: Entry, now: number): StoreRecord {
-  const bytes = fromText(entry.text);
+  const { digest, data } = fromText(entry.text, digestLength);
   return {
     key,
     version: entry.version,
-    digest: bytes.subarray(0, digestLength),
-    data: bytes.subarray(digestLength),
+    digest,
+    data,
     age: now - entry.created,
     deadlineIn: entry.deadline - now,
     idleIn: entry.idle === none ? undefined : entry.idle - now,
