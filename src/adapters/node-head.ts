@@ -278,11 +278,11 @@ export class Head implements Guard {
   }
 
   #flush(queue: Queue): void {
-    const { below } = this.#gate as Layer;
+    const gate = this.#gate as Layer;
     this.#queue = undefined;
     this.#open();
     try {
-      queue.replay(below);
+      queue.replay(gate);
     } catch (error) {
       this.#broken(error);
     }

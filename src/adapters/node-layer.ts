@@ -25,7 +25,8 @@ export class Layer implements Laid {
   readonly #under: Laid | undefined;
   /** Own methods, and what stood there before. Undefined over the class's methods. */
   readonly #own: Partial<Record<string, Call>> | undefined;
-  readonly #below: Partial<Record<string, Call>> = {};
+  /** What they call. */
+  readonly #covered: Partial<Record<string, Call>> | undefined;
   /** Own properties that stood there before: somebody else's methods. */
   #before: Partial<Record<string, PropertyDescriptor>> | undefined;
   #handler: Handler | undefined;
@@ -43,7 +44,8 @@ export class Layer implements Laid {
       return;
     }
     this.#own = {};
-    for (const method of methods) this.#cover(method, this.#own);
+    this.#covered = {};
+    for (const method of methods) this.#cover(method, this.#own, this.#covered);
   }
 
   /** It consists of own methods, so a call of the class's must be led to them. */
@@ -53,7 +55,9 @@ export class Layer implements Laid {
 
   /** Calls what was there before. */
   pass(method: Method, args: readonly unknown[]): unknown {
-    if (this.#own !== undefined) return this.#below[method]?.apply(this.#res, args as unknown[]);
+    if (this.#covered !== undefined) {
+      return this.#covered[method]?.apply(this.#res, args as unknown[]);
+    }
     const native = classMethods(this.#res)?.native[method] as Call;
     const outer = this.#passing;
     this.#passing = true;
@@ -65,15 +69,18 @@ export class Layer implements Laid {
     }
   }
 
-  /** What was there before. */
+  /**
+   * What was there before, as methods: for failures only. Functions made for one response let V8's young
+   * collections keep whole requests alive (docs/decisions/0024-what-is-under-way.md).
+   */
   get below(): Methods {
-    if (this.#own === undefined) {
-      for (const method of names) {
-        if (classMethods(this.#res)?.native[method] === undefined) continue;
-        this.#below[method] ??= (...args) => this.pass(method, args);
-      }
+    if (this.#covered !== undefined) return this.#covered as Methods;
+    const below: Partial<Record<string, Call>> = {};
+    for (const method of names) {
+      if (classMethods(this.#res)?.native[method] === undefined) continue;
+      below[method] = (...args) => this.pass(method, args);
     }
-    return this.#below as Methods;
+    return below as Methods;
   }
 
   /** For the class's methods: a call of one of them. */
@@ -106,7 +113,7 @@ export class Layer implements Laid {
   }
 
   #restore(method: Method): void {
-    const below = this.#below[method];
+    const below = this.#covered?.[method];
     if (below === undefined) return;
     const before = this.#before?.[method];
     // The class's method becomes an own property: deleting ours instead would turn the response into
@@ -116,11 +123,15 @@ export class Layer implements Laid {
     else Object.defineProperty(this.#res, method, before);
   }
 
-  #cover(method: Method, all: Partial<Record<string, Call>>): void {
+  #cover(
+    method: Method,
+    all: Partial<Record<string, Call>>,
+    covered: Partial<Record<string, Call>>,
+  ): void {
     const res = this.#res;
     const below = res[method] as Call | undefined;
     if (below === undefined) return; // http2 has no writeHeader
-    this.#below[method] = below;
+    covered[method] = below;
     const before = Object.getOwnPropertyDescriptor(res, method);
     if (before !== undefined) (this.#before ??= {})[method] = before;
     const own: Call = (...args) => {

@@ -15,6 +15,11 @@ export type Call = (this: unknown, ...args: unknown[]) => unknown;
 
 export type Methods = Readonly<Record<Method, Call>>;
 
+/** What a response did before something was laid over it. */
+export interface Below {
+  pass(method: Method, args: readonly unknown[]): unknown;
+}
+
 /** The queue of a response, while it has one. */
 const queues = slot<Queue>();
 
@@ -206,15 +211,15 @@ export class Queue {
     }
   }
 
-  /** Makes the calls, in order, on the methods that were there before. What Node throws, it throws. */
-  replay(methods: Methods): void {
+  /** Makes the calls, in order, on what was there before. What Node throws, it throws. */
+  replay(below: Below): void {
     const res = this.#res;
     this.#thaw();
     // Assigned after the head: has no effect on it, but stays visible (to loggers).
     const later = res.statusCode;
     res.statusCode = this.#line.status;
     if (streamOf(res) === undefined) res.statusMessage = this.#line.message ?? "";
-    for (const { method, args } of this.#calls) methods[method].apply(res, args as unknown[]);
+    for (const { method, args } of this.#calls) below.pass(method, args);
     if (later !== this.#line.status) res.statusCode = later;
     const stream = streamOf(res);
     const native = stream ?? (res as unknown as { readonly writableNeedDrain: boolean });
