@@ -36,7 +36,8 @@ export interface Column {
   readonly quick: boolean;
 }
 
-const us = "scs-session";
+/** What is measured; the other libraries are what it is compared with. */
+export const us = "scs-session";
 
 function column(library: string, framework: string, engine: string, store?: string): Column {
   const id = `${store ?? library}@${framework}${engine === "memory" ? "" : `+${engine}`}`;

@@ -1,6 +1,6 @@
 // The tables that a run prints, from the same results that go into bench/results/latest.json.
 import { cases } from "./cases.ts";
-import type { Column } from "./columns.ts";
+import { type Column, us } from "./columns.ts";
 import { circumstances } from "./results.ts";
 import { type Middle, table } from "./statistics.ts";
 
@@ -41,6 +41,16 @@ function groups(results: readonly Result[]): [string, Result[]][] {
   return [...found];
 }
 
+/**
+ * Our CPU over the floor as a part of a peer's on the same framework and engine, in the same run. None
+ * where the peer's is not to be told from noise.
+ */
+function share(ours: Cost | undefined, theirs: Cost | undefined): string {
+  if (ours === undefined || theirs === undefined) return "";
+  if (theirs.over.median < Math.max(1, theirs.over.spread)) return "";
+  return text(Math.max(0, ours.over.median) / theirs.over.median, 2);
+}
+
 export function print(results: readonly Result[], run: string): void {
   const { node, cpu, date } = circumstances();
   console.log(`Node ${node}, ${cpu}, ${String(date).slice(0, 16)}, ${run}`);
@@ -49,16 +59,15 @@ export function print(results: readonly Result[], run: string): void {
     const names = [...cases.map(({ name }) => name), "floor against floor"].filter((name) =>
       present.has(name),
     );
-    const header = ["", ...columns.map(({ column }) => column.id)];
     const lines = (cell: (cost: Cost) => string, only = names): string[][] =>
       only.map((name) => [
         name,
         ...columns.map((one) => (one.cases[name] === undefined ? "" : cell(one.cases[name]))),
       ]);
-    const show = (title: string, rows: string[][]): void => {
+    const show = (title: string, rows: string[][], of: readonly Result[] = columns): void => {
       if (rows.every((row) => row.slice(1).every((cell) => cell === ""))) return;
       console.log(`\n${engine}: ${title}\n`);
-      console.log(table([header, ...rows]));
+      console.log(table([["", ...of.map(({ column }) => column.id)], ...rows]));
     };
     show("CPU us per request over the floor, and half the distance between the quartiles", [
       ...lines(({ over }) => `${text(over.median)} ±${text(over.spread)}`),
@@ -67,6 +76,19 @@ export function print(results: readonly Result[], run: string): void {
     show(
       "all CPU of a request, over the floor's",
       lines(({ ratio }) => text(ratio, 2)),
+    );
+    const peers = columns.filter(({ column }) => column.library !== us);
+    const own = (peer: Result): Result | undefined =>
+      columns.find(
+        ({ column }) => column.library === us && column.framework === peer.column.framework,
+      );
+    show(
+      "ours over the floor, as a part of each other's on the same framework",
+      names.map((name) => [
+        name,
+        ...peers.map((peer) => share(own(peer)?.cases[name], peer.cases[name])),
+      ]),
+      peers,
     );
     show(
       "calls of the store per request",
