@@ -83,7 +83,7 @@ export function sizeOf(entries: ReadonlyEntries): number {
 
 /** Encodes a state, with one more commit id in front. */
 export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
-  const { entries } = state;
+  const { entries, commits } = state;
   let bound = headerLength + 16 + rememberedCommits * commitIdLength;
   if (entries instanceof Entries) bound += entries.bound;
   else for (const [key, value] of entries) bound += entryBound(key, value);
@@ -97,14 +97,14 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   target[start + 6] = format;
   target[start + 7] =
     (state.remember === undefined ? 0 : state.remember ? 1 : 2) | (state.fixedDeadline ? 4 : 0);
-  const kept = Math.min(state.commits.length, (rememberedCommits - 1) * commitIdLength);
+  const kept = Math.min(commits.length, (rememberedCommits - 1) * commitIdLength);
   target[start + 8] = 1 + kept / commitIdLength;
   let at = writeVarint(
     start + headerLength,
     state.renewedAge === undefined ? 0 : Math.floor(state.renewedAge) + 1,
   );
   for (let i = 0; i < commitIdLength; i++) target[at++] = commitId[i] as number;
-  for (let i = 0; i < kept; i++) target[at++] = state.commits[i] as number;
+  for (let i = 0; i < kept; i++) target[at++] = commits[i] as number;
   at = writeVarint(at, entries.size);
   if (entries instanceof Entries) at = entries.encode(target, at, writeEntry);
   else for (const [key, value] of entries) at = writeEntry(at, key, value);
@@ -253,8 +253,9 @@ const mostScanned = 32;
 
 /** Whether the record remembers this commit. */
 export function hasCommit(state: State, commitId: Uint8Array): boolean {
-  for (let at = 0; at < state.commits.length; at += commitIdLength) {
-    if (sameBytes(state.commits.subarray(at, at + commitIdLength), commitId)) return true;
+  const { commits } = state;
+  for (let at = 0; at < commits.length; at += commitIdLength) {
+    if (sameBytes(commits.subarray(at, at + commitIdLength), commitId)) return true;
   }
   return false;
 }
