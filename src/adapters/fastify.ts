@@ -1,7 +1,7 @@
 /** Fastify 5. Structural: nothing is imported from Fastify or its types. */
 /// <reference types="node" preserve="true" />
 import type { Carrier, Participant } from "../carrier.ts";
-import { slot } from "../slot.ts";
+import { type Slot, slot } from "../slot.ts";
 import { type Manager, NodeCarrier, type NodeRequest, type NodeResponse } from "./node-carrier.ts";
 import { statusFor } from "./page.ts";
 
@@ -74,16 +74,13 @@ export function sessionPlugin(
   done: (error?: Error) => void,
 ): void {
   const { sessions } = options;
-  const carriers = slot<FastifyCarrier>();
+  // Of requests that change their session: only they have anything to store.
+  const changing = slot<FastifyCarrier>();
 
   const onRequest = (request: FastifyRequest, reply: FastifyReply, next: Done): void => {
-    const carrier = new FastifyCarrier(request.raw, reply, sessions);
-    if (sessions.attach(request, carrier, request.raw)) {
-      carriers.set(request, carrier);
-      sessions.enter(request, next);
-    } else {
-      next();
-    }
+    const carrier = new FastifyCarrier(request, reply, sessions, changing);
+    if (sessions.attach(request, carrier, request.raw)) sessions.enter(request, next);
+    else next();
   };
 
   const onSend = (
@@ -92,7 +89,7 @@ export function sessionPlugin(
     payload: unknown,
     next: Done,
   ): void => {
-    const carrier = carriers.get(request);
+    const carrier = changing.get(request);
     const waiting = carrier?.settle(statusOf(reply, payload));
     if (carrier === undefined || waiting === undefined) {
       next(null, payload);
@@ -128,16 +125,28 @@ Object.assign(sessionPlugin, {
 });
 
 class FastifyCarrier extends NodeCarrier {
+  readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
+  readonly #changing: Slot<FastifyCarrier>;
   #headers: Record<string, unknown> | undefined;
 
-  constructor(request: NodeRequest, reply: FastifyReply, manager: Manager) {
-    super(request, reply.raw, manager, undefined);
+  constructor(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    manager: Manager,
+    changing: Slot<FastifyCarrier>,
+  ) {
+    super(request.raw, reply.raw, manager, undefined);
+    this.#request = request;
     this.#reply = reply;
+    this.#changing = changing;
   }
 
   override intercept(participant: Participant): void {
-    this.#headers ??= this.#reply.getHeaders();
+    if (this.#headers === undefined) {
+      this.#headers = this.#reply.getHeaders();
+      this.#changing.set(this.#request, this);
+    }
     super.intercept(participant);
   }
 

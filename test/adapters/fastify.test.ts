@@ -77,6 +77,29 @@ describe("fastify", () => {
     });
   });
 
+  it("stores what a later onSend hook changes, whatever the handler did", async () => {
+    const { sessions } = kit();
+    const app = Fastify();
+    void app.register(sessionPlugin, { sessions });
+    app.addHook("onSend", async (request) => {
+      (await sessions.load(request)).set("text", "from the hook");
+    });
+    app.get("/:what", async (request) => {
+      const session = await sessions.load(request);
+      if (request.url === "/read") session.get("text");
+      return "fine";
+    });
+    await serving(app, async (url) => {
+      for (const path of ["/read", "/load"]) {
+        const response = await fetch(url + path);
+        assert.equal(await response.text(), "fine");
+        const [cookie = ""] = cookies(response);
+        const stored = await sessions.loadCookie(cookie.split(";")[0]);
+        assert.equal(stored.get("text"), "from the hook", path);
+      }
+    });
+  });
+
   it("a failed commit goes to the error handler, and undoes what the handler did", async () => {
     const { sessions, store } = kit();
     store.always("create", "failed");
