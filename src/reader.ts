@@ -27,6 +27,7 @@ export class Reader {
     return 0;
   }
 
+  /** As `take`, for bytes that nobody may ask for. */
   skip(length: number): void {
     this.at += length;
     if (this.at > this.#data.length) this.failed = true;

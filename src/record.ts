@@ -97,14 +97,12 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   target[start + 6] = format;
   target[start + 7] =
     (state.remember === undefined ? 0 : state.remember ? 1 : 2) | (state.fixedDeadline ? 4 : 0);
-  const kept = Math.min(commits.length, (rememberedCommits - 1) * commitIdLength);
-  target[start + 8] = 1 + kept / commitIdLength;
-  let at = writeVarint(
+  const ids = writeVarint(
     start + headerLength,
     state.renewedAge === undefined ? 0 : Math.floor(state.renewedAge) + 1,
   );
-  for (let i = 0; i < commitIdLength; i++) target[at++] = commitId[i] as number;
-  for (let i = 0; i < kept; i++) target[at++] = commits[i] as number;
+  let at = writeCommits(target, ids, commits, commitId);
+  target[start + 8] = (at - ids) / commitIdLength;
   at = writeVarint(at, entries.size);
   if (entries instanceof Entries) at = entries.encode(target, at, writeEntry);
   else for (const [key, value] of entries) at = writeEntry(at, key, value);
@@ -116,15 +114,24 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
 
 /** The commits that a record remembers after one more. */
 export function withCommit(commits: Uint8Array, commitId: Uint8Array): Uint8Array {
-  const length = Math.min(rememberedCommits * commitIdLength, commits.length + commitIdLength);
-  makeRoom(length);
+  makeRoom(rememberedCommits * commitIdLength);
   const start = slabUsed;
-  slabUsed += length;
-  for (let i = 0; i < commitIdLength; i++) slab[start + i] = commitId[i] as number;
-  for (let i = commitIdLength; i < length; i++) {
-    slab[start + i] = commits[i - commitIdLength] as number;
-  }
+  slabUsed = writeCommits(slab, start, commits, commitId);
   return slab.subarray(start, slabUsed);
+}
+
+/** One commit, and as many of the earlier ones as a record remembers; gives the position behind them. */
+function writeCommits(
+  to: Uint8Array,
+  position: number,
+  commits: Uint8Array,
+  commitId: Uint8Array,
+): number {
+  const kept = Math.min(commits.length, (rememberedCommits - 1) * commitIdLength);
+  let at = position;
+  for (let i = 0; i < commitIdLength; i++) to[at++] = commitId[i] as number;
+  for (let i = 0; i < kept; i++) to[at++] = commits[i] as number;
+  return at;
 }
 
 function writeEntry(position: number, key: string, value: Uint8Array): number {

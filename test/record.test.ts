@@ -9,6 +9,7 @@ import {
   rememberedCommits,
   sizeOf,
   type State,
+  withCommit,
 } from "../src/record.ts";
 import { checksum } from "../src/checksum.ts";
 import { copyOf, type ReadonlyEntries } from "../src/entries.ts";
@@ -61,6 +62,21 @@ describe("record", () => {
       ids.map((id) => hasCommit(state, id)),
       ids.map((_, i) => i >= 4),
     );
+  });
+
+  it("knows before it is written which commits it will remember", () => {
+    let state: State = emptyState;
+    let { commits } = emptyState;
+    const earlier: [seen: Uint8Array, copy: Uint8Array][] = [];
+    for (let i = 0; i < 2000; i++) {
+      const id = newCommitId();
+      commits = withCommit(commits, id);
+      state = decoded(encodeRecord(state, id));
+      assert.deepEqual(commits, new Uint8Array(state.commits));
+      earlier.push([commits, commits.slice()]);
+    }
+    // Views of memory that others get, too.
+    for (const [seen, copy] of earlier) assert.deepEqual(seen, copy);
   });
 
   it("finds every single changed byte and every truncation", () => {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { digestOf, idOf, isToken, newToken, renewedToken, sameDigest } from "../src/token.ts";
+import {
+  digestOf,
+  idOf,
+  isDigestOf,
+  isToken,
+  newToken,
+  renewedToken,
+  sameDigest,
+} from "../src/token.ts";
 
 describe("token", () => {
   it("is 24 characters of id and 40 of secret", () => {
@@ -53,5 +61,19 @@ describe("token", () => {
     assert.ok(sameDigest(digest, expected));
     assert.ok(!sameDigest(digest, await digestOf("other", token)));
     assert.ok(!sameDigest(digest, digest.subarray(1)));
+  });
+
+  it("is known by its digest, and by no other", async () => {
+    const token = newToken();
+    const digest = await digestOf("name", token);
+    assert.ok(await isDigestOf(digest, "name", token));
+    assert.ok(!(await isDigestOf(digest, "other", token)));
+    assert.ok(!(await isDigestOf(digest, "name", renewedToken(idOf(token)))));
+    assert.ok(!(await isDigestOf(digest.subarray(1), "name", token)));
+    assert.ok(!(await isDigestOf(new Uint8Array(0), "name", token)));
+    for (let at = 0; at < digest.length; at++) {
+      const changed = digest.map((byte, i) => (i === at ? byte ^ 1 : byte));
+      assert.ok(!(await isDigestOf(changed, "name", token)), `byte ${at}`);
+    }
   });
 });

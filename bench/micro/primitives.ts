@@ -52,6 +52,24 @@ await measure(
   }),
 );
 
+for (const length of [64, 128]) {
+  await measure(
+    `x1000 new Uint8Array(${length})`,
+    20,
+    many(() => {
+      sink = new Uint8Array(length);
+    }),
+  );
+}
+const slab = new Uint8Array(64 * 1024);
+await measure(
+  "x1000 a view of 128 bytes of a slab",
+  20,
+  many(() => {
+    sink = slab.subarray(128, 256);
+  }),
+);
+
 const value = new Uint8Array(4096).map((_, i) => i);
 const record = encodeRecord({ ...emptyState, entries: new Map([["a", value]]) }, value.slice(0, 8));
 const table = Uint32Array.from({ length: 256 }, (_, i) => {

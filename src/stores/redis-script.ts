@@ -22,10 +22,7 @@ if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
 end
 `;
 
-/**
- * Writes the record, and replies. Not a function of Lua's: making one on each call takes a twentieth of a
- * script's time.
- */
+/** Writes the record: an expression, whose value is SET's reply. A function of Lua's would be made anew by each call. */
 const put = (tail: string, data: string, only = ""): string =>
   `call('SET', key, struct.pack('>c3I6I6I6I6', 'Sc\\1', version, created, deadline, idle) .. ${tail} .. ${data}, ` +
   `'PXAT', string.format('%.0f', (idle > 0 and idle or deadline) - 1)${only})`;

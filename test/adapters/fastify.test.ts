@@ -100,6 +100,32 @@ describe("fastify", () => {
     });
   });
 
+  it("after the handler's changes have been stored, a later onSend hook commits its own", async () => {
+    const { sessions } = kit();
+    const app = Fastify();
+    void app.register(sessionPlugin, { sessions });
+    const late: unknown[] = [];
+    app.addHook("onSend", async (request) => {
+      const session = await sessions.load(request);
+      assert.throws(() => session.renewToken(), { code: "head-sent" });
+      late.push(session.get("text"));
+      session.set("text", "from the hook");
+      await session.commit();
+    });
+    app.get("/", async (request) => {
+      (await sessions.load(request)).set("text", "from the handler");
+      return "fine";
+    });
+    await serving(app, async (url) => {
+      const response = await fetch(url);
+      assert.equal(await response.text(), "fine");
+      assert.deepEqual(late, ["from the handler"]);
+      const [cookie = ""] = cookies(response);
+      const stored = await sessions.loadCookie(cookie.split(";")[0]);
+      assert.equal(stored.get("text"), "from the hook");
+    });
+  });
+
   it("a failed commit goes to the error handler, and undoes what the handler did", async () => {
     const { sessions, store } = kit();
     store.always("create", "failed");
