@@ -110,10 +110,18 @@ export class Pair {
     return sample as Sample;
   }
 
+  /** Some batches, or a part of one, that do not count. */
+  async wake(batches: number): Promise<void> {
+    for (const kind of ["floor", "measured"] as const) {
+      await this.#requests(kind, this.#batch * batches);
+    }
+    await this.#app?.clear?.();
+  }
+
   async #run(kind: Kind): Promise<Side> {
     const before = process.cpuUsage();
     const began = performance.now();
-    await this.#batchOf(kind);
+    await this.#requests(kind, this.#batch);
     const seconds = (performance.now() - began) / 1000;
     // Each side pays for its own garbage; left to itself the collector may come in the other's turn.
     gc({ type: "minor" });
@@ -127,21 +135,21 @@ export class Pair {
     };
   }
 
-  #batchOf(kind: Kind): Promise<unknown> {
-    return Promise.all(this.#sides[kind].map((one) => one.run(this.#batch / connections)));
+  #requests(kind: Kind, count: number): Promise<unknown> {
+    const each = Math.ceil(count / connections);
+    return Promise.all(this.#sides[kind].map((one) => one.run(each)));
   }
 
   /** Runs the measured side alone: `count` requests. */
   async burst(count: number): Promise<void> {
-    const each = Math.ceil(count / connections);
-    await Promise.all(this.#sides.measured.map((one) => one.run(each)));
+    await this.#requests("measured", count);
   }
 
   /** The measured side alone, for profiles. */
   async repeat(seconds: number): Promise<void> {
     const end = performance.now() + seconds * 1000;
     while (performance.now() < end) {
-      await this.#batchOf("measured");
+      await this.#requests("measured", this.#batch);
       await this.#app?.clear?.();
     }
   }
@@ -153,10 +161,10 @@ function client(
   cookies: Cookies | undefined,
   kind: Kind,
 ): Connection {
-  // What a change or a log-in sends must come back. Both sides look for it.
-  const follows = what.act === "login" || what.act === "change" || what.act === "change-all";
+  // As browsers do, also after a read: it may bring the stamp of an idle timeout, and whoever does
+  // not send that back gets another with each answer. Both sides look for it.
   const own = what.cookie ? cookies : undefined;
-  return new Connection(server, pathOf(what), own, follows, checker(what, kind));
+  return new Connection(server, pathOf(what), own, what.cookie, checker(what, kind));
 }
 
 /** A session for each connection: its cookies. */

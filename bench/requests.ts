@@ -59,7 +59,10 @@ async function tell(worker: Worker, order: Order): Promise<Report> {
 }
 
 function start(column: Column, env: NodeJS.ProcessEnv): Worker {
-  const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [column.id], { env });
+  // While a worker waits for its turn, V8 would tidy up as in an idle process, and throw code away.
+  const execArgv = [...process.execArgv, "--no-memory-reducer"];
+  const path = fileURLToPath(new URL("worker.ts", import.meta.url));
+  const child = fork(path, [column.id], { env, execArgv });
   const samples = new Map<string, Sample[]>();
   return { column, process: child, roundTrips: {}, bytes: undefined, samples, serverCpu: {} };
 }
