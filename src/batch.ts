@@ -248,11 +248,10 @@ export class Batch {
   }
 
   #after(base: Base, next: Applied): Base {
-    const commits = withCommit(base.state.commits, this.#commitId);
     return {
       version: base.version + 1,
       digest: next.newDigest ?? base.digest,
-      state: { ...next.state, commits },
+      state: withCommit(next.state, this.#commitId),
       times: timesAfter(base.times, this.#options.now(), next),
     };
   }

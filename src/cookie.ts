@@ -74,7 +74,10 @@ export function findCookies(header: string, name: string): readonly string[] {
     if (header.charCodeAt(equals) === EQUALS && startsPair(header, at, from)) {
       end = header.indexOf(";", equals + 1);
       const stop = end === -1 ? header.length : end;
-      (found ??= []).push(strip(header, equals + 1, stop));
+      const value = strip(header, equals + 1, stop);
+      // `push` onto an empty array makes room for 17.
+      if (found === undefined) found = [value];
+      else found.push(value);
       if (found.length === MOST) break;
     } else {
       end = header.indexOf(";", at);

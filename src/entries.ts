@@ -154,7 +154,8 @@ export class Entries implements MutableEntries {
   get bound(): number {
     const { length } = this.#places;
     let bound = length === 0 ? 0 : (this.#places[length - 1] as number) - this.#start;
-    for (const { key, value } of this.#changes ?? []) {
+    if (this.#changes === undefined) return bound;
+    for (const { key, value } of this.#changes) {
       if (value !== undefined) bound += entryBound(key, value);
     }
     return bound;
@@ -175,9 +176,8 @@ export class Entries implements MutableEntries {
       to = places[place + 3] as number;
     }
     at = this.#copy(target, at, from, to);
-    for (const { key, value } of changes ?? []) {
-      if (value !== undefined) at = write(at, key, value);
-    }
+    if (changes === undefined) return at;
+    for (const { key, value } of changes) if (value !== undefined) at = write(at, key, value);
     return at;
   }
 
@@ -233,7 +233,8 @@ export class Entries implements MutableEntries {
   }
 
   #key(at: number): string {
-    const [start, end] = [this.#places[at] as number, this.#places[at + 1] as number];
+    const start = this.#places[at] as number;
+    const end = this.#places[at + 1] as number;
     let text = "";
     for (let i = start; i < end; i++) {
       const code = this.#bytes[i] as number;
@@ -245,7 +246,8 @@ export class Entries implements MutableEntries {
 
   /** The length of a key in UTF-16, as that of a string. */
   #length(at: number): number {
-    const [start, end] = [this.#places[at] as number, this.#places[at + 1] as number];
+    const start = this.#places[at] as number;
+    const end = this.#places[at + 1] as number;
     for (let i = start; i < end; i++) {
       if ((this.#bytes[i] as number) >= 0x80) return this.#key(at).length;
     }

@@ -11,7 +11,7 @@ import { emptyState, type State } from "./record.ts";
 import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";
-import { Values } from "./values.ts";
+import { isPrimitive, Values } from "./values.ts";
 
 /** A record that was loaded and whose secret was verified. */
 export interface Origin {
@@ -358,8 +358,4 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     this.#absorbed.push(other);
     this.#host.changed();
   }
-}
-
-function isPrimitive(value: unknown): boolean {
-  return value === null || (typeof value !== "object" && typeof value !== "function");
 }

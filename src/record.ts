@@ -81,6 +81,12 @@ export function sizeOf(entries: ReadonlyEntries): number {
   return size;
 }
 
+/** The encoded size of the entries, or a little more: what can be told without looking at each. */
+export function mostSize(entries: ReadonlyEntries): number {
+  // Each takes two bytes for its lengths at least, where `sizeOf` counts four.
+  return entries instanceof Entries ? entries.bound + 2 * entries.size : sizeOf(entries);
+}
+
 /** Encodes a state, with one more commit id in front. */
 export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   const { entries, commits } = state;
@@ -112,12 +118,42 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   return target.subarray(start, at);
 }
 
-/** The commits that a record remembers after one more. */
-export function withCommit(commits: Uint8Array, commitId: Uint8Array): Uint8Array {
-  makeRoom(rememberedCommits * commitIdLength);
-  const start = slabUsed;
-  slabUsed = writeCommits(slab, start, commits, commitId);
-  return slab.subarray(start, slabUsed);
+/** A state after one more commit. Its commits are put together when somebody asks: few do. */
+export function withCommit(state: State, commitId: Uint8Array): State {
+  return new CommittedState(state, commitId);
+}
+
+class CommittedState implements State {
+  readonly entries: ReadonlyEntries;
+  readonly remember: boolean | undefined;
+  readonly fixedDeadline: boolean;
+  readonly renewedAge: number | undefined;
+  /** Let go once the commits are known: it may be the outcome of a commit itself. */
+  #before: State | undefined;
+  #commits: Uint8Array;
+
+  constructor(before: State, commitId: Uint8Array) {
+    this.entries = before.entries;
+    this.remember = before.remember;
+    this.fixedDeadline = before.fixedDeadline;
+    this.renewedAge = before.renewedAge;
+    this.#before = before;
+    this.#commits = commitId;
+  }
+
+  get commits(): Uint8Array {
+    const before = this.#before;
+    if (before !== undefined) {
+      this.#before = undefined;
+      // First, since it may need room itself.
+      const { commits } = before;
+      makeRoom(rememberedCommits * commitIdLength);
+      const start = slabUsed;
+      slabUsed = writeCommits(slab, start, commits, this.#commits);
+      this.#commits = slab.subarray(start, slabUsed);
+    }
+    return this.#commits;
+  }
 }
 
 /** One commit, and as many of the earlier ones as a record remembers; gives the position behind them. */

@@ -161,13 +161,18 @@ export function isDigestOf(
   return difference === 0;
 }
 
+const commitIdLength = 8;
+// Never written to again, so that ids can be views of it.
+let commitIds = new Uint8Array(0);
+let commitIdsUsed = 0;
+
 /** The random id of one commit: 8 bytes. */
 export function newCommitId(): Uint8Array {
-  if (poolOffset + 8 > pool.length) {
-    crypto.getRandomValues(pool);
-    poolOffset = 0;
+  if (commitIdsUsed === commitIds.length) {
+    commitIds = crypto.getRandomValues(new Uint8Array(commitIdLength * 128));
+    commitIdsUsed = 0;
   }
-  const id = pool.slice(poolOffset, poolOffset + 8);
-  poolOffset += 8;
-  return id;
+  const start = commitIdsUsed;
+  commitIdsUsed += commitIdLength;
+  return commitIds.subarray(start, commitIdsUsed);
 }

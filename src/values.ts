@@ -7,14 +7,16 @@ import { applyOperation, type Operation } from "./commit.ts";
 import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { freezeDeep } from "./frozen.ts";
-import { entrySize, sizeOf } from "./record.ts";
+import { entrySize, mostSize, sizeOf } from "./record.ts";
 
 export class Values {
   readonly #codec: Codec;
   readonly #maxSize: number;
   #entries: ReadonlyEntries;
   #own: MutableEntries | undefined;
+  /** What the entries take, once it has been needed; at most, unless `#exact`. */
   #size = -1;
+  #exact = false;
   #decoded: Map<string, unknown> | undefined;
 
   constructor(codec: Codec, maxSize: number, entries: ReadonlyEntries) {
@@ -41,7 +43,10 @@ export class Values {
     const bytes = this.#entries.get(key);
     if (bytes === undefined) return undefined;
     const { value, shareable } = this.#decode(key, bytes);
-    if (shareable) (this.#decoded ??= new Map<string, unknown>()).set(key, value);
+    // A primitive is decoded again sooner than a Map is made; a codec of the application is asked once.
+    if (shareable && !(this.#codec === defaultCodec && isPrimitive(value))) {
+      (this.#decoded ??= new Map<string, unknown>()).set(key, value);
+    }
     return value;
   }
 
@@ -88,7 +93,7 @@ export class Values {
       this.#size = 0;
       this.#decoded = undefined;
     } else {
-      if (bytes === undefined) this.#size = -1;
+      if (bytes === undefined) this.#forgetSize();
       else this.#resize(operation.key, bytes);
       this.#decoded?.delete(operation.key);
     }
@@ -113,7 +118,7 @@ export class Values {
   show(entries: ReadonlyEntries): void {
     this.#entries = entries;
     this.#own = undefined;
-    this.#size = -1;
+    this.#forgetSize();
     this.#decoded = undefined;
   }
 
@@ -132,10 +137,25 @@ export class Values {
     return this.#own;
   }
 
+  #forgetSize(): void {
+    this.#size = -1;
+    this.#exact = false;
+  }
+
   #resize(key: string, bytes: Uint8Array): void {
-    if (this.#size < 0) this.#size = sizeOf(this.#entries);
+    const added = entrySize(key, bytes);
+    if (!this.#exact) {
+      // Nearly always there is room beyond doubt, and nothing has to be measured.
+      const most = (this.#size < 0 ? mostSize(this.#entries) : this.#size) + added;
+      if (most <= this.#maxSize) {
+        this.#size = most;
+        return;
+      }
+      this.#size = sizeOf(this.#entries);
+      this.#exact = true;
+    }
     const old = this.#entries.get(key);
-    const size = this.#size - (old === undefined ? 0 : entrySize(key, old)) + entrySize(key, bytes);
+    const size = this.#size - (old === undefined ? 0 : entrySize(key, old)) + added;
     if (size > this.#maxSize) {
       throw new SessionError(
         "too-large",
@@ -144,6 +164,11 @@ export class Values {
     }
     this.#size = size;
   }
+}
+
+/** Whether a value cannot be changed by whoever gets it. */
+export function isPrimitive(value: unknown): boolean {
+  return value === null || (typeof value !== "object" && typeof value !== "function");
 }
 
 function isWellFormed(key: string): boolean {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, describe, it } from "node:test";
+import fc from "fast-check";
 import {
   type Options,
   type Reply,
@@ -12,10 +13,12 @@ import {
   type UpdateRecord,
   type UpdateResult,
 } from "../src/index.ts";
+import { defaultCodec } from "../src/codec.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
 import { ManualClock } from "../src/testing/clock.ts";
 import { CountingStore } from "./support/counting.ts";
 import { type Exchange, exchange } from "./support/response.ts";
+import "./support/seed.ts";
 
 type Data = {
   user: string;
@@ -1122,6 +1125,52 @@ describe("around HTTP", () => {
     assert.equal(session.has("flash"), false);
     session.set("user", "x");
     session.set("flash", "x".repeat(900));
+  });
+
+  it("knows maxSize to the byte, whatever was set and deleted before", async () => {
+    const maxSize = 200;
+    const changes = fc.array(
+      fc.record({
+        key: fc.constantFrom("user", "flash", "visits"),
+        length: fc.oneof(fc.nat({ max: 20 }), fc.integer({ min: 40, max: 190 })),
+        change: fc.constantFrom("set", "set", "set", "delete", "pop", "clear"),
+      }),
+      { maxLength: 30 },
+    );
+    const sizeOf = (values: ReadonlyMap<string, string>): number =>
+      [...values].reduce(
+        (sum, [key, value]) => sum + key.length + defaultCodec.encode(value).length + 4,
+        0,
+      );
+    const sessions = new SessionManager<Record<string, string>>({ store: memory, maxSize });
+    await fc.assert(
+      fc.asyncProperty(changes, changes, async (first, second) => {
+        const values = new Map<string, string>();
+        let session = await sessions.loadToken(undefined);
+        for (const all of [first, second]) {
+          for (const { key, length, change } of all) {
+            const value = "x".repeat(length);
+            if (change === "set") {
+              const next = new Map([...values, [key, value]]);
+              if (sizeOf(next) > maxSize) {
+                assert.throws(() => session.set(key, value), { code: "too-large" });
+                continue;
+              }
+              session.set(key, value);
+              values.set(key, value);
+            } else if (change === "clear") {
+              session.clear();
+              values.clear();
+            } else {
+              session[change](key);
+              values.delete(key);
+            }
+          }
+          await session.commit();
+          session = await sessions.loadToken(session.token);
+        }
+      }),
+    );
   });
 
   it("never prints a token or data", async () => {

@@ -41,6 +41,8 @@ interface Source {
   readonly _readableState?: { readonly pipes?: unknown };
 }
 
+const none: readonly Entry[] = [];
+
 /** The one `Head` of a response. */
 export function headOf(req: object, res: object): Head {
   return knownHead(res) ?? new Head(req, res as Response);
@@ -55,7 +57,7 @@ export function knownHead(res: object): Head | undefined {
 export class Head implements Guard {
   readonly #req: object;
   readonly #res: Response;
-  readonly #entries: Entry[] = [];
+  #entries: readonly Entry[] = none;
   /** What has been piped into the response while the gate was closed. */
   #sources: Source[] | undefined;
   #light: Layer | undefined;
@@ -95,7 +97,9 @@ export class Head implements Guard {
         `Two session managers in one request both use the ${slot}: give one of them another cookie name (or token header)`,
       );
     }
-    this.#entries.push({ participant, owner, finished: false, watched: false });
+    const entry = { participant, owner, finished: false, watched: false };
+    // Nearly always the only one; `push` onto an empty array makes room for 17.
+    this.#entries = this.#entries === none ? [entry] : [...this.#entries, entry];
     if (this.#light === undefined && !this.sent) this.#listen();
   }
 
@@ -161,7 +165,9 @@ export class Head implements Guard {
       if (res.headersSent) return undefined;
       const line = mergeHead(res, args);
       const view = new Headers(res);
-      for (const { participant } of this.#entries) applyEffects(view, participant);
+      for (let i = 0; i < this.#entries.length; i++) {
+        applyEffects(view, (this.#entries[i] as Entry).participant);
+      }
       try {
         const result = light.pass("writeHead", statusArgs(line));
         light.remove();

@@ -150,10 +150,18 @@ export function checkHead(req: object, res: Response, line: StatusLine): StatusL
   return { status, message: res.statusMessage };
 }
 
+/** Linked, since most heads have two of them and an array that grows makes room for 17. */
+interface HeaderChange {
+  readonly name: string;
+  readonly before: Value | undefined;
+  readonly earlier: HeaderChange | undefined;
+}
+
 /** The view for `applyEffects`; `undo` takes back what was applied, for a head that Node refused. */
 export class Headers implements HeadView {
   readonly #res: Response;
-  readonly #before: [name: string, value: Value | undefined][] = [];
+  /** What was there before, the last change first. */
+  #changes: HeaderChange | undefined;
   /** What was looked at last, and has not been changed since: it is set next, most of the time. */
   #seen: string | undefined;
   #value: Value | undefined;
@@ -183,14 +191,17 @@ export class Headers implements HeadView {
   #remember(name: string): void {
     const value = name === this.#seen ? this.#value : this.#res.getHeader(name);
     this.#seen = undefined;
-    this.#before.push([name, Array.isArray(value) ? value.slice() : value]);
+    const before = Array.isArray(value) ? (value.slice() as string[]) : value;
+    this.#changes = { name, before, earlier: this.#changes };
   }
 
   undo(): void {
-    for (const [name, value] of this.#before.reverse()) {
-      if (value === undefined) this.#res.removeHeader(name);
-      else this.#res.setHeader(name, value);
+    for (let change = this.#changes; change !== undefined; change = change.earlier) {
+      const { name, before } = change;
+      if (before === undefined) this.#res.removeHeader(name);
+      else this.#res.setHeader(name, before);
     }
+    this.#changes = undefined;
   }
 }
 
