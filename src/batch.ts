@@ -17,8 +17,8 @@ import {
 import type { Sealer } from "./options.ts";
 import { hasCommit, rememberedCommits, type State, withCommit } from "./record.ts";
 import { open, seal } from "./sealing.ts";
-import { after, isPromise } from "./reply.ts";
-import type { Reply, Store, StoreRecord, UpdateResult } from "./store.ts";
+import { isPromise } from "./reply.ts";
+import type { Reply, Store, StoreRecord, UpdateRecord, UpdateResult } from "./store.ts";
 import { sleep, type Timeouts } from "./timeouts.ts";
 import { newCommitId, sameDigest } from "./token.ts";
 
@@ -73,7 +73,7 @@ export interface Queue {
 }
 
 /** What became of one send: the engine's answer, or none. */
-type Sent = UpdateResult | { readonly done: undefined; readonly error: unknown };
+export type Sent = UpdateResult | { readonly done: undefined; readonly error: unknown };
 
 /** A first send, on its way or answered. */
 export interface First {
@@ -194,21 +194,27 @@ export class Batch {
   }
 
   #send(base: Base, next: Applied): Reply<Sent> {
-    const { store, timeouts, sealer } = this.#options;
-    const sealed = seal(sealer, next.state, this.#commitId, this.#id);
-    return after(sealed, (data): Reply<Sent> => {
-      const reply = timeouts.run("update a session", () =>
-        store.update(this.#key, {
-          version: base.version,
-          digest: base.digest,
-          data,
-          newDigest: next.newDigest,
-          lifetime: next.lifetime,
-          idle: next.idle,
-        }),
-      );
-      return isPromise(reply) ? reply.catch((error: unknown) => this.#lost(error)) : reply;
+    const sealed = seal(this.#options.sealer, next.state, this.#commitId, this.#id);
+    return isPromise(sealed)
+      ? this.#sendSealed(base, next, sealed)
+      : this.#update(base, next, sealed);
+  }
+
+  async #sendSealed(base: Base, next: Applied, sealed: Promise<Uint8Array>): Promise<Sent> {
+    return this.#update(base, next, await sealed);
+  }
+
+  #update(base: Base, next: Applied, data: Uint8Array): Reply<Sent> {
+    const { store, timeouts } = this.#options;
+    const reply = timeouts.run("update a session", updateIn, store, this.#key, {
+      version: base.version,
+      digest: base.digest,
+      data,
+      newDigest: next.newDigest,
+      lifetime: next.lifetime,
+      idle: next.idle,
     });
+    return isPromise(reply) ? reply.catch((error: unknown) => this.#lost(error)) : reply;
   }
 
   /** The send failed. Throws when it wrote nothing; an earlier one may have, all the same. */
@@ -286,6 +292,10 @@ export class Batch {
       { cause },
     );
   }
+}
+
+function updateIn(store: Store, key: string, change: UpdateRecord): Reply<UpdateResult> {
+  return store.update(key, change);
 }
 
 function newestBase(known: Base | undefined, members: readonly Waiting[]): Base {

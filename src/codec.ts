@@ -122,9 +122,10 @@ function textOf(bytes: Uint8Array): string {
 }
 
 function int(bytes: Uint8Array): number {
-  const [, a = 0, b = 0, c = 0, d = 0] = bytes;
   if (bytes.length !== 5) throw new Malformed("integer of a wrong length");
-  return a | (b << 8) | (c << 16) | (d << 24);
+  let value = 0;
+  for (let i = 4; i > 0; i--) value = (value << 8) | (bytes[i] as number);
+  return value;
 }
 
 function constant(bytes: Uint8Array): unknown {

@@ -54,6 +54,11 @@ export interface Taken {
   readonly exact: boolean;
 }
 
+// Nothing is pushed onto these. Most sessions of a request need no arrays of their own, and `push` onto
+// an empty one makes room for 17.
+const noOperations: Operation[] = [];
+const nobody: readonly Origin[] = [];
+
 /** The implementation. Private fields, so that no logger ever prints a token or data. */
 export class LiveSession<D extends object> implements TokenSession<D> {
   readonly #host: Host;
@@ -64,7 +69,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   readonly #loadedAt: number;
 
   readonly #values: Values;
-  #operations: Operation[] = [];
+  #operations = noOperations;
   #destroy = false;
   #renew = false;
   #deadline: Deadline | undefined;
@@ -73,7 +78,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
   /** A commit was done after something had been recorded, which is shown on top of its outcome. */
   #replayed = false;
   /** Sessions to end once the commit that took over their data is done. */
-  #absorbed: Origin[] = [];
+  #absorbed = nobody;
 
   constructor(host: Host, origin: Origin | undefined, superseded: boolean) {
     this.#host = host;
@@ -154,9 +159,9 @@ export class LiveSession<D extends object> implements TokenSession<D> {
 
   destroy(): void {
     this.#requireHead("destroy the session");
-    this.#operations = [];
+    this.#operations = noOperations;
     this.#replayed = false;
-    this.#absorbed = [];
+    this.#absorbed = nobody;
     this.#destroy = true;
     this.#renew = false;
     this.#deadline = undefined;
@@ -261,7 +266,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
       else if (this.#host.travels) this.#requireHead("change a session that travels in the cookie");
     }
     this.#values.change(operation, bytes);
-    this.#operations.push(operation);
+    if (this.#operations === noOperations) this.#operations = [operation];
+    else this.#operations.push(operation);
     this.#host.changed();
   }
 
@@ -318,8 +324,8 @@ export class LiveSession<D extends object> implements TokenSession<D> {
       exact: !this.#replayed,
     };
     this.#replayed = false;
-    this.#operations = [];
-    this.#absorbed = [];
+    this.#operations = noOperations;
+    this.#absorbed = nobody;
     this.#destroy = false;
     this.#renew = false;
     this.#deadline = undefined;
@@ -355,7 +361,7 @@ export class LiveSession<D extends object> implements TokenSession<D> {
     if (deadline > this.deadline.getTime()) {
       this.#setDeadline({ at: deadline, fixed: other.state.fixedDeadline });
     }
-    this.#absorbed.push(other);
+    this.#absorbed = [...this.#absorbed, other];
     this.#host.changed();
   }
 }

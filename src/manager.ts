@@ -6,8 +6,8 @@ import type { SessionEvent } from "./events.ts";
 import { touchDue } from "./expiry.ts";
 import { missingEvent } from "./missing.ts";
 import { LiveSession, type Origin } from "./live.ts";
-import { type Options, type Settings, settle } from "./options.ts";
-import { after, isPromise } from "./reply.ts";
+import { type Options, type RequestContext, type Settings, settle } from "./options.ts";
+import { isPromise } from "./reply.ts";
 import { type Destination, RequestSession } from "./request.ts";
 import { isSealed, type SealedStore } from "./sealed.ts";
 import type { Session, TokenSession } from "./session.ts";
@@ -109,15 +109,28 @@ export class SessionManager<D extends object = Record<string, unknown>> {
       const request = (attached.request ??= this.#attach(carrier));
       this.#open();
       const name = transport.kind === "cookie" ? "cookie" : transport.name;
-      const session = after(this.#engine.find(carrier.header(name)), (found) => {
-        const started = request.start(found, this.#engine.executor(found));
-        return touch ? this.#touch(started) : started;
-      });
+      const found = this.#engine.find(carrier.header(name));
+      const session = isPromise(found)
+        ? this.#startFound(request, found, touch)
+        : this.#started(request, found, touch);
       if (!isPromise(session)) return (attached.loading = Promise.resolve(session));
-      return (attached.loading = session.catch((error: unknown) => failed(attached, error)));
+      return (attached.loading = orFailed(attached, session));
     } catch (error) {
       return failed(attached, error);
     }
+  }
+
+  #startFound(
+    request: RequestSession<D>,
+    finding: Promise<Found>,
+    touch: boolean,
+  ): Promise<LiveSession<D>> {
+    return finding.then((found) => this.#started(request, found, touch));
+  }
+
+  #started(request: RequestSession<D>, found: Found, touch: boolean): Reply<LiveSession<D>> {
+    const session = request.start(found, this.#engine.executor(found));
+    return touch ? this.#touch(session) : session;
   }
 
   #attach(carrier: Carrier): RequestSession<D> {
@@ -245,10 +258,13 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     return true;
   }
 
-  /** For adapters: calls the handler of a registered request, so that `current()` works inside it. */
-  enter<R>(request: object, work: () => R): R {
+  /**
+   * For adapters: calls the handler of a registered request with these arguments, so that `current()`
+   * works inside it.
+   */
+  enter<R, A extends readonly unknown[]>(request: object, work: (...args: A) => R, ...args: A): R {
     const { context } = this.settings;
-    return context === undefined ? work() : context.run(request, work);
+    return context === undefined ? work(...args) : enterContext(context, request, work, args);
   }
 
   /** For adapters: gives an event to the application. Never throws. */
@@ -294,6 +310,22 @@ export class SessionManager<D extends object = Record<string, unknown>> {
   #open(): void {
     if (this.#closed) throw new SessionError("closed", "The session manager has been closed");
   }
+}
+
+function enterContext<R, A extends readonly unknown[]>(
+  context: RequestContext,
+  request: object,
+  work: (...args: A) => R,
+  args: A,
+): R {
+  return context.run(request, () => work(...args));
+}
+
+function orFailed<D extends object>(
+  attached: Attached<D>,
+  loading: Promise<LiveSession<D>>,
+): Promise<LiveSession<D>> {
+  return loading.catch((error: unknown) => failed(attached, error));
 }
 
 function failed<D extends object>(attached: Attached<D>, error: unknown): Promise<never> {

@@ -4,7 +4,7 @@
  */
 import type { Carrier, HeadEffects, Outcome, Participant } from "./carrier.ts";
 import type { Codec } from "./codec.ts";
-import { type Intent, isIdle, noIntent, plan, type Situation } from "./commit.ts";
+import { type Intent, isIdle, noIntent, type Plan, plan, type Situation } from "./commit.ts";
 import { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Executor, Sink, Transaction } from "./engine.ts";
@@ -232,9 +232,24 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     const { intent, absorbed } = taken;
     const view = before === undefined && taken.exact ? taken.view : undefined;
     const transaction = { intent, view, hasData: taken.view.size > 0 };
+    const work =
+      before === undefined
+        ? this.#commit(transaction, absorbed, canSend)
+        : this.#commitAfter(before, transaction, absorbed, canSend);
+    return isPromise(work) ? this.#track(work) : undefined;
+  }
+
+  #commitAfter(
+    before: Promise<void>,
+    transaction: Transaction,
+    absorbed: readonly Origin[],
+    canSend: boolean,
+  ): Promise<void> {
     const run = (): Reply<void> => this.#commit(transaction, absorbed, canSend);
-    const work = before === undefined ? run() : before.then(run, run);
-    if (!isPromise(work)) return undefined;
+    return before.then(run, run);
+  }
+
+  #track(work: Promise<void>): Promise<void> {
     this.#running = work;
     const done = (): void => {
       if (this.#running === work) this.#running = undefined;
@@ -247,21 +262,6 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     const session = this.#session as LiveSession<D>;
     const executor = this.#executor as Executor;
     const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
-    const done = (): Reply<void> => {
-      if (decision.fail === undefined && decision.write === "create") this.#presented = true;
-      return absorbed.length === 0 ? undefined : this.#endAll(absorbed, executor);
-    };
-    const failed = (error: unknown): never => {
-      // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
-      // have been created is not created again under its id.
-      session.dropFreshToken();
-      session.settle(session.origin, false);
-      const destination = this.#destination;
-      if (typeof destination !== "string" && error instanceof SessionError) {
-        destination.failed?.(error);
-      }
-      throw error;
-    };
     let running: Reply<void>;
     try {
       if (decision.fail !== undefined) throw failedPlan(decision.fail);
@@ -271,13 +271,40 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
       if (sends && !canSend) throw failedPlan("head-sent");
       running = executor.run(session, taken, decision, this);
     } catch (error) {
-      return failed(error);
+      return this.#notCommitted(error);
     }
-    return isPromise(running) ? running.then(done, failed) : done();
+    return isPromise(running)
+      ? this.#committing(running, decision, absorbed)
+      : this.#committed(decision, absorbed);
   }
 
-  async #endAll(absorbed: readonly Origin[], executor: Executor): Promise<void> {
-    for (const merged of absorbed) await executor.end(merged, this);
+  #committing(running: Promise<void>, decision: Plan, absorbed: readonly Origin[]): Promise<void> {
+    return running.then(
+      () => this.#committed(decision, absorbed),
+      (error: unknown) => this.#notCommitted(error),
+    );
+  }
+
+  #committed(decision: Plan, absorbed: readonly Origin[]): Reply<void> {
+    if (decision.fail === undefined && decision.write === "create") this.#presented = true;
+    return absorbed.length === 0 ? undefined : this.#endAll(absorbed);
+  }
+
+  #notCommitted(error: unknown): never {
+    // What was recorded is dropped; what has been executed (a destroy) stands. A session that may
+    // have been created is not created again under its id.
+    const session = this.#session as LiveSession<D>;
+    session.dropFreshToken();
+    session.settle(session.origin, false);
+    const destination = this.#destination;
+    if (typeof destination !== "string" && error instanceof SessionError) {
+      destination.failed?.(error);
+    }
+    throw error;
+  }
+
+  async #endAll(absorbed: readonly Origin[]): Promise<void> {
+    for (const merged of absorbed) await this.#executor?.end(merged, this);
   }
 
   #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {

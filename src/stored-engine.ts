@@ -67,9 +67,8 @@ export class StoredEngine implements Engine {
     if (!isId(id)) return false;
     let record: StoreRecord | undefined;
     try {
-      record = await this.#shared.timeouts.run("look for a session", () =>
-        this.#store.load(this.#shared.prefix + id),
-      );
+      const key = this.#shared.prefix + id;
+      record = await this.#shared.timeouts.run("look for a session", loadFrom, this.#store, key);
     } catch (error) {
       throw this.#failed("look for a session", error);
     }
@@ -113,8 +112,18 @@ export class StoredEngine implements Engine {
   #authenticate(token: string): Reply<Found> {
     const id = idOf(token);
     const key = this.#shared.prefix + id;
-    const reply = this.#shared.timeouts.run("load a session", () => this.#store.load(key));
-    if (!isPromise(reply)) return this.#verify(reply, key, id, token);
+    const reply = this.#shared.timeouts.run("load a session", loadFrom, this.#store, key);
+    return isPromise(reply)
+      ? this.#verifyReply(reply, key, id, token)
+      : this.#verify(reply, key, id, token);
+  }
+
+  #verifyReply(
+    reply: Promise<StoreRecord | undefined>,
+    key: string,
+    id: string,
+    token: string,
+  ): Promise<Found> {
     return reply.then(
       (record) => this.#verify(record, key, id, token),
       (error: unknown) => {
@@ -137,8 +146,17 @@ export class StoredEngine implements Engine {
     const known = isDigestOf(record.digest, this.#shared.settings.name, token);
     const origin = this.#decode(record, id, token);
     return isPromise(known) || isPromise(origin)
-      ? Promise.all([known, origin]).then(([same, found]) => this.#judge(found, id, same))
+      ? this.#judgeBoth(origin, id, known)
       : this.#judge(origin, id, known);
+  }
+
+  async #judgeBoth(
+    origin: Reply<Origin | undefined>,
+    id: string,
+    known: Reply<boolean>,
+  ): Promise<Found> {
+    const [found, same] = await Promise.all([origin, known]);
+    return this.#judge(found, id, same);
   }
 
   #judge(origin: Origin | undefined, id: string, known: boolean): Found {
@@ -157,8 +175,17 @@ export class StoredEngine implements Engine {
   #decode(record: StoreRecord, id: string, token: string | undefined): Reply<Origin | undefined> {
     const opened = open(this.#shared.settings.sealer, record.data, id);
     return isPromise(opened)
-      ? opened.then((state) => this.#origin(record, id, token, state))
+      ? this.#originOf(record, id, token, opened)
       : this.#origin(record, id, token, opened);
+  }
+
+  async #originOf(
+    record: StoreRecord,
+    id: string,
+    token: string | undefined,
+    opened: Promise<State | Damage>,
+  ): Promise<Origin | undefined> {
+    return this.#origin(record, id, token, await opened);
   }
 
   #origin(
@@ -183,4 +210,8 @@ export class StoredEngine implements Engine {
       cause: error,
     });
   }
+}
+
+function loadFrom(store: Store, key: string): Reply<StoreRecord | undefined> {
+  return store.load(key);
 }

@@ -1,13 +1,13 @@
 /** What a plan says, carried out on an engine that keeps the record; and which token to send. */
 import type { Applied, Base } from "./batch.ts";
 import type { HeadEffects } from "./carrier.ts";
-import { applyIntent, plan, type Steps, withEntries } from "./commit.ts";
+import { applyIntent, type Operation, plan, type Steps, withEntries } from "./commit.ts";
 import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
 import { emptyState } from "./record.ts";
-import { after } from "./reply.ts";
+import { after, isPromise } from "./reply.ts";
 import { seal } from "./sealing.ts";
 import type { Shared } from "./shared.ts";
 import type { Reply, Store } from "./store.ts";
@@ -52,13 +52,27 @@ export class StoredExecutor implements Executor {
       });
     }
     if (steps.write === "update" && origin !== undefined) {
-      return after(this.#update(origin, taken, steps.renew), (updated) => {
-        target.settle(updated, false);
-        if (steps.token === "set") sink.send(this.#header(updated.token, updated));
-        if (steps.renew) sink.announce("renewed", updated.id);
-      });
+      const updated = this.#update(origin, taken, steps.renew);
+      return isPromise(updated)
+        ? this.#publishUpdate(updated, target, steps, sink)
+        : this.#publish(updated, target, steps, sink);
     }
     if (!steps.destroy) target.settle(origin, taken.intent.destroy);
+  }
+
+  #publishUpdate(
+    updating: Promise<Origin>,
+    target: Target,
+    steps: Steps,
+    sink: Sink,
+  ): Promise<void> {
+    return updating.then((updated) => this.#publish(updated, target, steps, sink));
+  }
+
+  #publish(updated: Origin, target: Target, steps: Steps, sink: Sink): void {
+    target.settle(updated, false);
+    if (steps.token === "set") sink.send(this.#header(updated.token, updated));
+    if (steps.renew) sink.announce("renewed", updated.id);
   }
 
   async touch(target: Target): Promise<boolean> {
@@ -119,7 +133,12 @@ export class StoredExecutor implements Executor {
   }
 
   #update(origin: Origin, taken: Transaction, renew: boolean): Reply<Origin> {
-    if (!renew) return this.#commit(origin, taken, origin.token, undefined);
+    return renew
+      ? this.#renew(origin, taken)
+      : this.#commit(origin, taken, origin.token, undefined);
+  }
+
+  #renew(origin: Origin, taken: Transaction): Reply<Origin> {
     const token = renewedToken(origin.id);
     return after(digestOf(this.#shared.settings.name, token), (newDigest) =>
       this.#commit(origin, taken, token, newDigest),
@@ -132,17 +151,15 @@ export class StoredExecutor implements Executor {
     token: string | undefined,
     newDigest: Uint8Array | undefined,
   ): Reply<Origin> {
-    const { key, id } = origin;
     const job = {
       base: origin,
       apply: (newest: Base) => this.#apply(newest, origin, taken, newDigest),
-      runsUserCode: taken.intent.operations.some((operation) => operation.kind === "update"),
+      runsUserCode: taken.intent.operations.some(isUpdate),
     };
-    return after(this.#writer.commit(key, id, job), ({ version, state, times }) => {
-      // Another commit of the same batch may have renewed the token; this request still has the old.
-      const digest = newDigest ?? origin.digest;
-      return { key, id, token, digest, version, state, times };
-    });
+    const written = this.#writer.commit(origin.key, origin.id, job);
+    return isPromise(written)
+      ? written.then((base) => committed(origin, base, token, newDigest))
+      : committed(origin, written, token, newDigest);
   }
 
   /** The changes on top of `newest`; nothing is applied again if that is what they were made on. */
@@ -189,4 +206,20 @@ export class StoredExecutor implements Executor {
     const age = persist ? origin.times.deadlineIn / 1000 : undefined;
     return { name: "Set-Cookie", value: cookies.set(token, age) };
   }
+}
+
+function isUpdate({ kind }: Operation): boolean {
+  return kind === "update";
+}
+
+/** The session after its record was written as `base`. */
+function committed(
+  { key, id, digest: before }: Origin,
+  { version, state, times }: Base,
+  token: string | undefined,
+  newDigest: Uint8Array | undefined,
+): Origin {
+  // Another commit of the same batch may have renewed the token; this request still has the old.
+  const digest = newDigest ?? before;
+  return { key, id, token, digest, version, state, times };
 }

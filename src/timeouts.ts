@@ -33,14 +33,18 @@ export class Timeouts {
   }
 
   /**
-   * Runs one operation: the result where the engine has it at once, or a promise, which rejects with
+   * Runs one operation, `start` with these arguments: the result where the engine has it at once, or a promise, which rejects with
    * a SessionError: `store-timeout`, or `store-failed` with the engine's error as `cause`; an
    * engine's own passes. Throws nothing.
    */
-  run<T>(operation: string, start: () => Reply<T>): Reply<T> {
+  run<T, A extends readonly unknown[]>(
+    operation: string,
+    start: (...args: A) => Reply<T>,
+    ...args: A
+  ): Reply<T> {
     let reply: Reply<T>;
     try {
-      reply = start();
+      reply = start(...args);
     } catch (cause) {
       return Promise.reject(failed(operation, cause));
     }

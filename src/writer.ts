@@ -15,6 +15,7 @@ import {
   Batch,
   type First,
   type Job,
+  type Sent,
   type Waiting,
   type WriterOptions,
 } from "./batch.ts";
@@ -42,11 +43,7 @@ export class Writer {
    */
   commit(key: string, id: string, job: Job): Reply<Base> {
     const line = this.#lines.find(key);
-    if (line !== undefined) {
-      return new Promise((resolve, reject) => {
-        line.waiting.push(this.#waiting(job, resolve, reject));
-      });
-    }
+    if (line !== undefined) return this.#queue(line, job);
     // Applied here and now, in its own request; and done, if the engine answers at once.
     const batch = new Batch(this.#options, key, id);
     const first = batch.start(job);
@@ -57,10 +54,21 @@ export class Writer {
       if (!perRequest) this.#lines.add(own);
       return this.#write(own, id, job, batch, first, performance.now());
     }
+    return this.#answered(key, id, job, batch, first, sent);
+  }
+
+  /** Nearly always the first send is all, and nobody has queued up: it costs this one promise. */
+  #answered(
+    key: string,
+    id: string,
+    job: Job,
+    batch: Batch,
+    first: First,
+    sent: Promise<Sent>,
+  ): Promise<Base> {
     const since = performance.now();
     const fresh = newLine(key);
     if (!perRequest) this.#lines.add(fresh);
-    // Nearly always the first send is all, and nobody has queued up: it costs this one promise.
     const work = sent.then(
       (answer) => {
         if (answer.done !== true) {
@@ -78,6 +86,12 @@ export class Writer {
     );
     fresh.work = work;
     return work;
+  }
+
+  #queue(line: Line, job: Job): Promise<Base> {
+    return new Promise((resolve, reject) => {
+      line.waiting.push(this.#waiting(job, resolve, reject));
+    });
   }
 
   /** The whole way, for a commit whose first send was not all. */

@@ -17,7 +17,7 @@ let answering: object | undefined;
 
 /** A handler for a response that has been answered by someone else: calls lead nowhere. */
 export function swallowing(res: Response, error: unknown): Handler {
-  return (method, args) => {
+  return (_guard, method, args) => {
     if (answering === res) return undefined;
     if (method === "write" || method === "end") callBack(args, error);
     return { result: method === "write" ? false : method === "flushHeaders" ? undefined : res };

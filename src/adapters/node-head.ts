@@ -20,7 +20,7 @@ import {
   type StatusLine,
   streamOf,
 } from "./node-headers.ts";
-import { Layer } from "./node-layer.ts";
+import { type Handler, Layer } from "./node-layer.ts";
 import { isSimple, type Method, Queue } from "./node-queue.ts";
 
 /** What the head needs to know of the manager and the framework behind a participant. */
@@ -159,39 +159,45 @@ export class Head implements Guard {
 
   /** The light hook of a session that was loaded: the head carries its effects. */
   #listen(): void {
-    const res = this.#res;
-    const light = new Layer(this, res, Layer.heads, (_method, args) => {
-      this.#lit = false;
-      if (res.headersSent) return undefined;
-      const line = mergeHead(res, args);
-      const view = new Headers(res);
-      for (let i = 0; i < this.#entries.length; i++) {
-        applyEffects(view, (this.#entries[i] as Entry).participant);
-      }
-      try {
-        const result = light.pass("writeHead", statusArgs(line));
-        light.remove();
-        return { result };
-      } catch (error) {
-        view.undo();
-        this.#lit = true;
-        throw error;
-      }
-    });
-    this.#light = light;
+    this.#light = new Layer(this, this.#res, Layer.heads, Head.#atHead);
     this.#lit = true;
+  }
+
+  static readonly #atHead: Handler = (guard, _method, args) => (guard as Head).#leave(args);
+
+  #leave(args: readonly unknown[]): { readonly result: unknown } | undefined {
+    const res = this.#res;
+    const light = this.#light as Layer;
+    this.#lit = false;
+    if (res.headersSent) return undefined;
+    const line = mergeHead(res, args);
+    const view = new Headers(res);
+    for (let i = 0; i < this.#entries.length; i++) {
+      applyEffects(view, (this.#entries[i] as Entry).participant);
+    }
+    try {
+      const result = light.pass("writeHead", statusArgs(line));
+      light.remove();
+      return { result };
+    } catch (error) {
+      view.undo();
+      this.#lit = true;
+      throw error;
+    }
   }
 
   /** Closes the gate: the head waits for `finish`. */
   #close(): void {
     const res = this.#res;
     this.#before = snapshot(res);
-    this.#gate = new Layer(this, res, Layer.all, (method, args) => ({
-      result: this.#call(method, args),
-    }));
+    this.#gate = new Layer(this, res, Layer.all, Head.#atGate);
     // One function for all responses, and never taken off: that would cost more than it does.
     res.on("pipe", remember);
   }
+
+  static readonly #atGate: Handler = (guard, method, args) => ({
+    result: (guard as Head).#call(method, args),
+  });
 
   piped(source: Source): void {
     if (this.#gate !== undefined) (this.#sources ??= []).push(source);

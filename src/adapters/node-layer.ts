@@ -11,8 +11,12 @@ import type { Call, Method, Methods } from "./node-queue.ts";
 
 const names: readonly Method[] = ["writeHead", "writeHeader", "write", "end", "flushHeaders"];
 
-/** Handles a call; `undefined` passes it on to the method below. */
+/**
+ * Handles a call; `undefined` passes it on to the method below. It gets the guard, so that one function
+ * serves all responses.
+ */
 export type Handler = (
+  guard: Guard,
   method: Method,
   args: readonly unknown[],
 ) => { readonly result: unknown } | undefined;
@@ -86,7 +90,7 @@ export class Layer implements Laid {
   /** For the class's methods: a call of one of them. */
   run(method: Method, native: Call, args: readonly unknown[]): unknown {
     if (!this.#passing && this.#handler !== undefined && this.#methods.includes(method)) {
-      const handled = this.#handler(method, args);
+      const handled = this.#handler(this.#guard, method, args);
       if (handled !== undefined) return handled.result;
     }
     if (this.#under !== undefined) return this.#under.run(method, native, args);
@@ -135,7 +139,7 @@ export class Layer implements Laid {
     const before = Object.getOwnPropertyDescriptor(res, method);
     if (before !== undefined) (this.#before ??= {})[method] = before;
     const own: Call = (...args) => {
-      const handled = this.#handler?.(method, args);
+      const handled = this.#handler?.(this.#guard, method, args);
       return handled === undefined ? below.apply(res, args) : handled.result;
     };
     all[method] = own;

@@ -53,15 +53,17 @@ export function sessionHandler<
     }
     let result: unknown;
     try {
-      result = sessions.enter(request, () => handler(request, response));
+      result = sessions.enter(request, handler, request, response);
     } catch (error) {
       carrier.handlerFailed(error);
       return;
     }
-    if (isThenable(result)) {
-      result.then(undefined, (error: unknown) => carrier.handlerFailed(error));
-    }
+    if (isThenable(result)) watch(result, carrier);
   };
+}
+
+function watch(result: PromiseLike<unknown>, carrier: NodeCarrier): void {
+  result.then(undefined, (error: unknown) => carrier.handlerFailed(error));
 }
 
 /**

@@ -131,8 +131,8 @@ export class Host {
     this.#carriers.set(request, carrier);
     return true;
   }
-  enter<R>(_request: object, work: () => R): R {
-    return work();
+  enter<R, A extends readonly unknown[]>(_request: object, work: (...args: A) => R, ...args: A): R {
+    return work(...args);
   }
   report(event: SessionEvent): void {
     this.events.push(event);
