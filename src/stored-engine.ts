@@ -96,7 +96,7 @@ export class StoredEngine implements Engine {
   #among(values: readonly string[]): Reply<Found> {
     if (values.length === 0) return nobody;
     if (values.length > 1) return this.#amongSeveral(values);
-    const [token = ""] = values;
+    const token = values[0] as string;
     return isToken(token) ? this.#authenticate(token) : nothing;
   }
 

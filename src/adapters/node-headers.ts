@@ -218,7 +218,9 @@ interface Flags {
 
 /** Headers and status at one moment. */
 export interface Snapshot {
-  readonly headers: readonly (readonly [name: string, value: Value])[];
+  readonly names: readonly string[];
+  /** Of each name in turn. */
+  readonly values: readonly Value[];
   readonly status: number;
   readonly message: string | undefined;
   readonly kept: Readonly<Partial<Flags>>;
@@ -226,14 +228,19 @@ export interface Snapshot {
 
 /** Takes a snapshot: header names in the case they were given. */
 export function snapshot(res: Response): Snapshot {
-  const headers: [name: string, value: Value][] = [];
-  for (const name of res.getRawHeaderNames?.() ?? res.getHeaderNames()) {
-    const value = res.getHeader(name) as Value;
-    headers.push([name, Array.isArray(value) ? (value.slice() as string[]) : value]);
-  }
+  const names = res.getRawHeaderNames?.() ?? res.getHeaderNames();
+  // Of two arrays, by index: a pair and a turn of an iterator for each header took three times the bytes.
+  const values = names.length === 0 ? none : names.map((name) => valueOf(res, name));
   const http2 = streamOf(res) !== undefined;
   const message = http2 ? undefined : res.statusMessage;
-  return { headers, status: res.statusCode, message, kept: flagsOf(res, http2) };
+  return { names, values, status: res.statusCode, message, kept: flagsOf(res, http2) };
+}
+
+const none: readonly Value[] = [];
+
+function valueOf(res: Response, name: string): Value {
+  const value = res.getHeader(name) as Value;
+  return Array.isArray(value) ? (value.slice() as string[]) : value;
 }
 
 // By name, not in a loop: it is done on every change.
@@ -255,7 +262,7 @@ function flagsOf(res: Response, http2: boolean): Snapshot["kept"] {
 /** Puts everything back. */
 export function restore(res: Response, to: Snapshot): void {
   for (const name of res.getHeaderNames()) res.removeHeader(name);
-  for (const [name, value] of to.headers) res.setHeader(name, value);
+  for (const [i, name] of to.names.entries()) res.setHeader(name, to.values[i] as Value);
   Object.assign(res, to.kept);
   res.statusCode = to.status;
   if (streamOf(res) === undefined) Object.assign(res, { statusMessage: to.message });

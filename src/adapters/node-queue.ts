@@ -100,7 +100,8 @@ export function isSimple(
 ): boolean {
   if (isStrict(req, res)) return false;
   if (method !== "end" && method !== "write") return true;
-  const [chunk, encoding] = args;
+  const chunk = args[0];
+  const encoding = args[1];
   if (typeof chunk === "string") return encoding === undefined || typeof encoding === "function";
   if (chunk instanceof Uint8Array) return true;
   return method === "end" && (chunk === undefined || typeof chunk === "function");
