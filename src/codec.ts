@@ -42,6 +42,24 @@ const loneSurrogate = /\p{Cs}/u;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
+type Utf8Slice = (this: Uint8Array, start: number, end: number) => string;
+
+/** Node's own conversion, where there is one that keeps a byte order mark: it needs no view of the bytes. */
+const utf8Slice = findUtf8Slice();
+
+function findUtf8Slice(): Utf8Slice | undefined {
+  const { Buffer } = globalThis as {
+    readonly Buffer?: { readonly prototype: { readonly utf8Slice?: Utf8Slice } };
+  };
+  const found = Buffer?.prototype.utf8Slice;
+  try {
+    const marked = new Uint8Array([0, 0xef, 0xbb, 0xbf, 0xc3, 0xbc, 0xff]);
+    return found?.call(marked, 1, 7) === "\uFEFF\u00FC\uFFFD" ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 // Undefined while it works: a getter of the value may encode something itself.
 let idle: ValueWriter | undefined = new ValueWriter();
 
@@ -114,11 +132,14 @@ function decode(bytes: Uint8Array): unknown {
 
 /** The text behind the tag. Invalid UTF-8 throws. */
 function textOf(bytes: Uint8Array): string {
-  const view = bytes.subarray(1);
-  // The strict decoder costs 0.1 us more at 100 bytes (Node 24), and only what the lenient one
-  // replaced, or a genuine U+FFFD, needs it.
-  const text = lenient.decode(view);
-  return text.includes("\uFFFD") ? strict.decode(view) : text;
+  // The strict decoder costs 0.1 us more at 100 bytes (Node 24), and only what a lenient one
+  // replaced, or a genuine U+FFFD, needs it. A view and the lenient decoder take 0.1 us for 18 bytes,
+  // Node's conversion 0.05.
+  const text =
+    utf8Slice === undefined
+      ? lenient.decode(bytes.subarray(1))
+      : utf8Slice.call(bytes, 1, bytes.length);
+  return text.includes("\uFFFD") ? strict.decode(bytes.subarray(1)) : text;
 }
 
 function int(bytes: Uint8Array): number {
