@@ -52,34 +52,37 @@ export class Timeouts {
   }
 
   #watch<T>(operation: string, reply: Promise<T>): Promise<T> {
+    if (perRequest) return this.#watchAlone(operation, reply);
     return new Promise<T>((resolve, reject) => {
-      const pending: Pending = {
-        since: performance.now(),
-        operation,
-        reject,
-        before: undefined,
-        next: undefined,
-      };
-      const own = perRequest ? setTimeout(() => this.#giveUp(pending), this.#limit) : undefined;
-      if (own === undefined) {
-        this.#add(pending);
-        this.#arm();
-      }
-      const settled = (): void => {
-        if (own === undefined) this.#remove(pending);
-        else clearTimeout(own);
-      };
+      const since = performance.now();
+      const pending: Pending = { since, operation, reject, before: undefined, next: undefined };
+      this.#add(pending);
+      this.#arm();
       reply.then(
         (value) => {
-          settled();
+          this.#remove(pending);
           resolve(value);
         },
         (cause: unknown) => {
-          settled();
+          this.#remove(pending);
           reject(failed(operation, cause));
         },
       );
     });
+  }
+
+  async #watchAlone<T>(operation: string, reply: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(this.#late(operation)), this.#limit);
+    });
+    try {
+      return await Promise.race([reply, late]);
+    } catch (cause) {
+      throw failed(operation, cause);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #arm(): void {
@@ -95,7 +98,7 @@ export class Timeouts {
     for (let pending = this.#first; pending !== undefined; pending = this.#first) {
       if (now - pending.since < this.#limit - this.#tick) break;
       this.#remove(pending);
-      this.#giveUp(pending);
+      pending.reject(this.#late(pending.operation));
     }
     if (this.#first !== undefined) this.#arm();
   }
@@ -119,12 +122,10 @@ export class Timeouts {
     pending.before = pending.next = undefined;
   }
 
-  #giveUp({ operation, reject }: Pending): void {
-    reject(
-      new SessionError(
-        "store-timeout",
-        `The session store did not ${operation} within ${this.#limit} ms`,
-      ),
+  #late(operation: string): SessionError {
+    return new SessionError(
+      "store-timeout",
+      `The session store did not ${operation} within ${this.#limit} ms`,
     );
   }
 }
