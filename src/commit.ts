@@ -68,10 +68,11 @@ export interface Situation {
   readonly presented: boolean;
   /** The data of a session that would be created is not empty. */
   readonly hasData: boolean;
-  /** Local time in ms; deadlines set by hand are points in local time. */
+  /** Local time in ms; deadlines set by hand are points in local time. Only if `needsTimes`. */
   readonly now: number;
-  /** What is left of the existing session's life, in ms, and whether it was set by hand. */
+  /** What is left of the existing session's life, in ms; only if `needsTimes`. */
   readonly deadlineIn: number;
+  /** Whether it was set by hand. */
   readonly fixedDeadline: boolean;
   /** The configured lifetime in ms. */
   readonly lifetime: number;
@@ -100,6 +101,11 @@ const nothing: Steps = {
   lifetime: undefined,
   token: "none",
 };
+
+/** Whether `plan` looks at the times of a situation. Most changes move no deadline, and a clock takes its time. */
+export function needsTimes(intent: Intent): boolean {
+  return intent.renew || intent.deadline !== undefined;
+}
 
 /** Decides a transaction. */
 export function plan(intent: Intent, situation: Situation): Plan {

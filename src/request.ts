@@ -4,7 +4,15 @@
  */
 import type { Carrier, HeadEffects, Outcome, Participant } from "./carrier.ts";
 import type { Codec } from "./codec.ts";
-import { type Intent, isIdle, noIntent, type Plan, plan, type Situation } from "./commit.ts";
+import {
+  type Intent,
+  isIdle,
+  needsTimes,
+  noIntent,
+  type Plan,
+  plan,
+  type Situation,
+} from "./commit.ts";
 import { SessionError } from "./errors.ts";
 import type { SessionEvent } from "./events.ts";
 import type { Executor, Sink, Transaction } from "./engine.ts";
@@ -202,7 +210,7 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     if (outcome.status >= 500) return "status";
     if (!outcome.closed) return undefined;
     // Nobody would receive the token: a session that cannot be used, or a browser logged out.
-    const decision = plan(intent, this.#situation(session, session.origin, session.hasData));
+    const decision = plan(intent, this.#situation(intent, session, session.hasData));
     if (decision.fail !== undefined) return undefined;
     const makesToken =
       decision.write === "create" || decision.renew || (this.travels && decision.write !== "none");
@@ -261,7 +269,8 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
   #commit(taken: Transaction, absorbed: readonly Origin[], canSend: boolean): Reply<void> {
     const session = this.#session as LiveSession<D>;
     const executor = this.#executor as Executor;
-    const decision = plan(taken.intent, this.#situation(session, session.origin, taken.hasData));
+    const { intent } = taken;
+    const decision = plan(intent, this.#situation(intent, session, taken.hasData));
     let running: Reply<void>;
     try {
       if (decision.fail !== undefined) throw failedPlan(decision.fail);
@@ -307,15 +316,17 @@ export class RequestSession<D extends object> implements Host, Participant, Sink
     for (const merged of absorbed) await this.#executor?.end(merged, this);
   }
 
-  #situation(session: LiveSession<D>, origin: Origin | undefined, hasData: boolean): Situation {
-    const now = this.now();
+  #situation(intent: Intent, session: LiveSession<D>, hasData: boolean): Situation {
+    const { origin } = session;
+    const times = needsTimes(intent) ? origin?.times : undefined;
+    const now = needsTimes(intent) ? this.now() : 0;
     return {
       exists: origin !== undefined,
       superseded: session.superseded,
       presented: this.#presented,
       hasData,
       now,
-      deadlineIn: origin === undefined ? 0 : origin.times.deadlineIn - (now - origin.times.readAt),
+      deadlineIn: times === undefined ? 0 : times.deadlineIn - (now - times.readAt),
       fixedDeadline: origin?.state.fixedDeadline === true,
       lifetime: this.lifetime,
     };

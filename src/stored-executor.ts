@@ -1,7 +1,14 @@
 /** What a plan says, carried out on an engine that keeps the record; and which token to send. */
 import type { Applied, Base } from "./batch.ts";
 import type { HeadEffects } from "./carrier.ts";
-import { applyIntent, type Operation, plan, type Steps, withEntries } from "./commit.ts";
+import {
+  applyIntent,
+  needsTimes,
+  type Operation,
+  plan,
+  type Steps,
+  withEntries,
+} from "./commit.ts";
 import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
@@ -171,7 +178,7 @@ export class StoredExecutor implements Executor {
   ): Applied {
     const { settings } = this.#shared;
     const { intent } = taken;
-    const now = settings.clock();
+    const now = needsTimes(intent) ? settings.clock() : newest.times.readAt;
     const passed = now - newest.times.readAt;
     const age = newDigest === undefined ? undefined : newest.times.age + passed;
     const decision = plan(intent, {

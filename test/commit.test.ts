@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   applyIntent,
   type Intent,
+  needsTimes,
   noIntent,
   type Operation,
   type Plan,
@@ -139,6 +140,26 @@ describe("plan", () => {
       assert.deepEqual(plan({ ...noIntent, ...intent }, situation), expected);
     });
   }
+
+  it("looks at the times of a situation only where needsTimes says so", () => {
+    const any = [false, true];
+    let without = 0;
+    for (const [, part, known] of rows) {
+      const intent = { ...noIntent, ...part };
+      if (needsTimes(intent)) continue;
+      for (const exists of any) {
+        for (const wasSuperseded of any) {
+          const situation = { ...known, exists, superseded: wasSuperseded };
+          for (const now of [0, NaN, Infinity]) {
+            const other = { ...situation, now, deadlineIn: now };
+            assert.deepEqual(plan(intent, other), plan(intent, situation));
+            without++;
+          }
+        }
+      }
+    }
+    assert.ok(without > 100);
+  });
 });
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -13,6 +13,7 @@ export interface Response extends Pick<
   | "flushHeaders"
   | "getHeader"
   | "getHeaderNames"
+  | "getHeaders"
   | "hasHeader"
   | "headersSent"
   | "off"
@@ -218,29 +219,24 @@ interface Flags {
 
 /** Headers and status at one moment. */
 export interface Snapshot {
-  readonly names: readonly string[];
-  /** Of each name in turn. */
-  readonly values: readonly Value[];
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, Value>>;
   readonly status: number;
   readonly message: string | undefined;
   readonly kept: Readonly<Partial<Flags>>;
 }
 
-/** Takes a snapshot: header names in the case they were given. */
+/** Takes a snapshot. It is taken on every change, and asking for names and values apart takes Node half as long again. */
 export function snapshot(res: Response): Snapshot {
-  const names = res.getRawHeaderNames?.() ?? res.getHeaderNames();
-  // Of two arrays, by index: a pair and a turn of an iterator for each header took three times the bytes.
-  const values = names.length === 0 ? none : names.map((name) => valueOf(res, name));
+  const headers = res.getHeaders() as Record<string, Value>;
+  // `appendHeader` appends in place.
+  for (const name in headers) {
+    const value = headers[name];
+    if (Array.isArray(value)) headers[name] = value.slice() as string[];
+  }
   const http2 = streamOf(res) !== undefined;
   const message = http2 ? undefined : res.statusMessage;
-  return { names, values, status: res.statusCode, message, kept: flagsOf(res, http2) };
-}
-
-const none: readonly Value[] = [];
-
-function valueOf(res: Response, name: string): Value {
-  const value = res.getHeader(name) as Value;
-  return Array.isArray(value) ? (value.slice() as string[]) : value;
+  return { headers, status: res.statusCode, message, kept: flagsOf(res, http2) };
 }
 
 // By name, not in a loop: it is done on every change.
@@ -259,10 +255,14 @@ function flagsOf(res: Response, http2: boolean): Snapshot["kept"] {
   };
 }
 
-/** Puts everything back. */
+/** Puts everything back; names in the case that they were given, if they are still there. */
 export function restore(res: Response, to: Snapshot): void {
-  for (const name of res.getHeaderNames()) res.removeHeader(name);
-  for (const [i, name] of to.names.entries()) res.setHeader(name, to.values[i] as Value);
+  const names = res.getRawHeaderNames?.() ?? res.getHeaderNames();
+  const given = new Map(names.map((name) => [name.toLowerCase(), name]));
+  for (const name of names) res.removeHeader(name);
+  for (const [name, value] of Object.entries(to.headers)) {
+    res.setHeader(given.get(name) ?? name, value);
+  }
   Object.assign(res, to.kept);
   res.statusCode = to.status;
   if (streamOf(res) === undefined) Object.assign(res, { statusMessage: to.message });
