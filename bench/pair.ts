@@ -140,9 +140,9 @@ export class Pair {
     return Promise.all(this.#sides[kind].map((one) => one.run(each)));
   }
 
-  /** Runs the measured side alone: `count` requests. */
-  async burst(count: number): Promise<void> {
-    await this.#requests("measured", count);
+  /** Runs one side alone: `count` requests. */
+  async burst(count: number, kind: Kind = "measured"): Promise<void> {
+    await this.#requests(kind, count);
   }
 
   /** The measured side alone, for profiles. */
