@@ -2,13 +2,14 @@
 // request over the floor: of the quietest tenth of the rounds, which a busy machine moves least, and
 // the median.
 import { cases } from "./cases.ts";
-import { columns } from "./columns.ts";
+import { columns, others } from "./columns.ts";
 import { Pair } from "./pair.ts";
 import { quantile, table } from "./statistics.ts";
 
 const [id = "scs-session@node:http", names, rounds = "40"] = process.argv.slice(2);
-const column = columns.find((one) => one.id === id);
-if (column === undefined) throw new Error(`one of ${columns.map((one) => one.id).join("; ")}`);
+const known = [...columns, ...others];
+const column = known.find((one) => one.id === id);
+if (column === undefined) throw new Error(`one of ${known.map((one) => one.id).join("; ")}`);
 const wanted = names?.split(";");
 const quick = cases.filter(({ name, quick }) => wanted?.includes(name) ?? quick === true);
 

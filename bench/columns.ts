@@ -92,6 +92,11 @@ export const columns: readonly Column[] = [
   column("express-session", "Express", "mysql", "express-mysql-session"),
 ].map((one) => (one.library === "the raw driver" ? { ...one, module: "./peers/raw.mjs" } : one));
 
+/** No library, and in no table: what `bench/column.ts` can measure besides. */
+export const others: readonly Column[] = [
+  { ...column("the least", "node:http", "memory"), module: "./peers/least.mjs" },
+];
+
 /** Our adapter or engine for this column; undefined for other libraries. */
 const ownFiles = (one: Column): string[] => {
   if (one.library !== us) return [];

@@ -2,6 +2,10 @@
  * Working with what engines answer: a promise, or the result itself. A promise that nobody has to
  * wait for costs more than a session in this process's memory does otherwise: several turns of the
  * microtask queue, and a response that must be held back meanwhile.
+ *
+ * On the way of nearly every request, methods ask `isPromise` and go on in another method where they have
+ * to wait, rather than hand a function to `after`: what a function captures is allocated on each call
+ * of the method around it, waiting or not (bench/allocations.ts).
  */
 import type { Reply } from "./store.ts";
 
