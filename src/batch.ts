@@ -2,6 +2,7 @@
  * Commits that share one write: applied one by one to the newest record, sent together, applied again
  * when another process was faster, and recognised when the reply was lost.
  */
+import { hasCommit, mostCommits, withCommit } from "./commits.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter, timesOf } from "./expiry.ts";
 import {
@@ -15,7 +16,7 @@ import {
   type Reporter,
 } from "./failure.ts";
 import type { Sealer } from "./options.ts";
-import { hasCommit, rememberedCommits, type State, withCommit } from "./record.ts";
+import type { State } from "./state.ts";
 import { open, seal } from "./sealing.ts";
 import { isPromise } from "./reply.ts";
 import type { Reply, Store, StoreRecord, UpdateRecord, UpdateResult } from "./store.ts";
@@ -146,7 +147,7 @@ export class Batch {
           return attempts > 1;
         }
         // Too many commits since: ours may have been among them and forgotten.
-        if (this.#unsure && found.version - base.version > rememberedCommits) {
+        if (this.#unsure && found.version - base.version > mostCommits) {
           throw this.#unknown(undefined);
         }
         base = found;

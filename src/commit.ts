@@ -5,7 +5,8 @@
  */
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
-import { sameBytes, sizeOf, type State } from "./record.ts";
+import { sameBytes, sizeOf } from "./record.ts";
+import type { State } from "./state.ts";
 
 /** One recorded change of data; replayed, in order, on the newest state when commits overlap. */
 export type Operation =

@@ -7,7 +7,7 @@ import { type Deadline, type Intent, isIdle, type Operation } from "./commit.ts"
 import type { ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { type Times, timesAfter } from "./expiry.ts";
-import { emptyState, type State } from "./record.ts";
+import { emptyState, type State } from "./state.ts";
 import type { SealedRecord } from "./sealed.ts";
 import type { Key, TokenSession, Value } from "./session.ts";
 import { idOf, newToken } from "./token.ts";

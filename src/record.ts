@@ -12,35 +12,12 @@
  * whoever can write to the store can write sessions, unless a sealer is configured.
  */
 import { checksum } from "./checksum.ts";
+import { idLength, mostCommits, writeCommits } from "./commits.ts";
 import { Entries, entryBound, type ReadonlyEntries } from "./entries.ts";
 import { SessionError } from "./errors.ts";
 import { Reader } from "./reader.ts";
+import type { State } from "./state.ts";
 
-/** What a session holds, decoded as far as the keys. */
-export interface State {
-  readonly entries: ReadonlyEntries;
-  /** What `rememberMe` said; undefined when it was never called. */
-  readonly remember: boolean | undefined;
-  /** The deadline was set by hand: a renewal does not move it later. */
-  readonly fixedDeadline: boolean;
-  /** The session's age in ms at its last renewal. */
-  readonly renewedAge: number | undefined;
-  /** The ids of the last commits, newest first, 8 bytes each. */
-  readonly commits: Uint8Array;
-}
-
-/** A new session's state. */
-export const emptyState: State = Object.freeze({
-  entries: new Map<string, Uint8Array>(),
-  remember: undefined,
-  fixedDeadline: false,
-  renewedAge: undefined,
-  commits: new Uint8Array(0),
-});
-
-/** How many commits a record remembers. */
-export const rememberedCommits = 16;
-const commitIdLength = 8;
 const headerLength = 9;
 const format = 1;
 
@@ -90,7 +67,7 @@ export function mostSize(entries: ReadonlyEntries): number {
 /** Encodes a state, with one more commit id in front. */
 export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   const { entries, commits } = state;
-  let bound = headerLength + 16 + rememberedCommits * commitIdLength;
+  let bound = headerLength + 16 + mostCommits * idLength;
   if (entries instanceof Entries) bound += entries.bound;
   else for (const [key, value] of entries) bound += entryBound(key, value);
 
@@ -108,7 +85,7 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
     state.renewedAge === undefined ? 0 : Math.floor(state.renewedAge) + 1,
   );
   let at = writeCommits(target, ids, commits, commitId);
-  target[start + 8] = (at - ids) / commitIdLength;
+  target[start + 8] = (at - ids) / idLength;
   at = writeVarint(at, entries.size);
   if (entries instanceof Entries) at = entries.encode(target, at, writeEntry);
   else for (const [key, value] of entries) at = writeEntry(at, key, value);
@@ -116,58 +93,6 @@ export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
   view.setUint32(start + 2, checksum(view, start + 6, at), true);
   if (!large) slabUsed = at;
   return target.subarray(start, at);
-}
-
-/** A state after one more commit. Its commits are put together when somebody asks: few do. */
-export function withCommit(state: State, commitId: Uint8Array): State {
-  return new CommittedState(state, commitId);
-}
-
-class CommittedState implements State {
-  readonly entries: ReadonlyEntries;
-  readonly remember: boolean | undefined;
-  readonly fixedDeadline: boolean;
-  readonly renewedAge: number | undefined;
-  /** Let go once the commits are known: it may be the outcome of a commit itself. */
-  #before: State | undefined;
-  #commits: Uint8Array;
-
-  constructor(before: State, commitId: Uint8Array) {
-    this.entries = before.entries;
-    this.remember = before.remember;
-    this.fixedDeadline = before.fixedDeadline;
-    this.renewedAge = before.renewedAge;
-    this.#before = before;
-    this.#commits = commitId;
-  }
-
-  get commits(): Uint8Array {
-    const before = this.#before;
-    if (before !== undefined) {
-      this.#before = undefined;
-      // First, since it may need room itself.
-      const { commits } = before;
-      makeRoom(rememberedCommits * commitIdLength);
-      const start = slabUsed;
-      slabUsed = writeCommits(slab, start, commits, this.#commits);
-      this.#commits = slab.subarray(start, slabUsed);
-    }
-    return this.#commits;
-  }
-}
-
-/** One commit, and as many of the earlier ones as a record remembers; gives the position behind them. */
-function writeCommits(
-  to: Uint8Array,
-  position: number,
-  commits: Uint8Array,
-  commitId: Uint8Array,
-): number {
-  const kept = Math.min(commits.length, (rememberedCommits - 1) * commitIdLength);
-  let at = position;
-  for (let i = 0; i < commitIdLength; i++) to[at++] = commitId[i] as number;
-  for (let i = 0; i < kept; i++) to[at++] = commits[i] as number;
-  return at;
 }
 
 function writeEntry(position: number, key: string, value: Uint8Array): number {
@@ -240,7 +165,7 @@ export function decodeRecord(data: Uint8Array): State | Damage {
   const commits = data[8] ?? 0;
   const renewed = reader.varint();
   const ids = reader.at;
-  reader.skip(commits * commitIdLength);
+  reader.skip(commits * idLength);
   const count = reader.varint();
   // Every entry takes two bytes at least, so a count that the bytes cannot hold allocates nothing.
   if (count * 2 > data.length - reader.at) return { damaged: "more entries than bytes" };
@@ -275,7 +200,7 @@ class DecodedState implements State {
   }
 
   get commits(): Uint8Array {
-    const end = this.#ids + (this.#data[8] as number) * commitIdLength;
+    const end = this.#ids + (this.#data[8] as number) * idLength;
     return this.#data.subarray(this.#ids, end);
   }
 }
@@ -293,15 +218,6 @@ function viewOf(buffer: ArrayBufferLike): DataView {
 
 /** Up to this many keys are found by looking at one after the other. */
 const mostScanned = 32;
-
-/** Whether the record remembers this commit. */
-export function hasCommit(state: State, commitId: Uint8Array): boolean {
-  const { commits } = state;
-  for (let at = 0; at < commits.length; at += commitIdLength) {
-    if (sameBytes(commits.subarray(at, at + commitIdLength), commitId)) return true;
-  }
-  return false;
-}
 
 /** Whether two values are encoded alike. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,7 +4,8 @@ import type { Engine, Executor } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
 import type { Origin } from "./live.ts";
-import { decodeRecord, emptyState, type State } from "./record.ts";
+import { decodeRecord } from "./record.ts";
+import { emptyState, type State } from "./state.ts";
 import type {
   Cookies,
   Jar,

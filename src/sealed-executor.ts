@@ -6,7 +6,8 @@ import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import { gone, renewed, retryOrThrow } from "./failure.ts";
 import type { Origin } from "./live.ts";
-import { emptyState, encodeRecord, type State } from "./record.ts";
+import { encodeRecord } from "./record.ts";
+import { emptyState, type State } from "./state.ts";
 import type {
   CookieChange,
   Cookies,

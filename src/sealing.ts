@@ -1,7 +1,8 @@
 /** Records between plain and stored bytes: framing, and the sealer where one is configured. */
 import { SessionError } from "./errors.ts";
 import type { Sealer } from "./options.ts";
-import { type Damage, decodeRecord, encodeRecord, type State } from "./record.ts";
+import { type Damage, decodeRecord, encodeRecord } from "./record.ts";
+import type { State } from "./state.ts";
 
 /** A state as stored bytes, with one more commit id. */
 export function seal(

@@ -13,7 +13,7 @@ import type { Executor, Sink, Target, Transaction } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { touchDue } from "./expiry.ts";
 import type { Origin } from "./live.ts";
-import { emptyState } from "./record.ts";
+import { emptyState } from "./state.ts";
 import { after, isPromise } from "./reply.ts";
 import { seal } from "./sealing.ts";
 import type { Shared } from "./shared.ts";

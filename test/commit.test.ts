@@ -11,7 +11,7 @@ import {
   type Situation,
 } from "../src/commit.ts";
 import { SessionError } from "../src/errors.ts";
-import { emptyState, type State } from "../src/record.ts";
+import { emptyState, type State } from "../src/state.ts";
 
 const now = 1_000_000;
 const hour = 3_600_000;

@@ -1,18 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import {
-  decodeRecord,
-  emptyState,
-  encodeRecord,
-  hasCommit,
-  mostSize,
-  rememberedCommits,
-  sizeOf,
-  type State,
-  withCommit,
-} from "../src/record.ts";
+import { decodeRecord, encodeRecord, mostSize, sizeOf } from "../src/record.ts";
+import { emptyState, type State } from "../src/state.ts";
 import { checksum } from "../src/checksum.ts";
+import { hasCommit, mostCommits, withCommit } from "../src/commits.ts";
 import { copyOf, type ReadonlyEntries } from "../src/entries.ts";
 import { withFormat } from "../src/testing/forge.ts";
 import { newCommitId } from "../src/token.ts";
@@ -29,7 +21,7 @@ const states: fc.Arbitrary<State> = fc.record({
   remember: fc.constantFrom(undefined, true, false),
   fixedDeadline: fc.boolean(),
   renewedAge: fc.option(fc.nat({ max: 2 ** 40 }), { nil: undefined }),
-  commits: fc.nat({ max: rememberedCommits }).map((n) => new Uint8Array(n * 8).fill(n)),
+  commits: fc.nat({ max: mostCommits }).map((n) => new Uint8Array(n * 8).fill(n)),
 });
 
 function decoded(bytes: Uint8Array): State {

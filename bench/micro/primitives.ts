@@ -2,7 +2,8 @@
 //   slot.ts      a private field on an object of somebody else, against a WeakMap
 //   record.ts    the checksum's share: decoding a record with one value of 4 KB, beside CRC-32 by table
 //   timeouts.ts  a timer for each operation, against an operation of the memory engine
-import { decodeRecord, emptyState, encodeRecord } from "../../src/record.ts";
+import { decodeRecord, encodeRecord } from "../../src/record.ts";
+import { emptyState } from "../../src/state.ts";
 import { slot } from "../../src/slot.ts";
 import { MemoryStore } from "../../src/stores/memory.ts";
 

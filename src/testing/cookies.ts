@@ -1,7 +1,8 @@
 /** G5, G6 and G7 of an engine that seals sessions into cookies: what clients may do to them. */
 import { isSealed, type SealedStore } from "../sealed.ts";
 import { type Check, minute, second } from "./bench.ts";
-import { emptyState, encodeRecord } from "../record.ts";
+import { encodeRecord } from "../record.ts";
+import { emptyState } from "../state.ts";
 import { equal, present, rejects } from "./expect.ts";
 import { withFormat } from "./forge.ts";
 import { begin, isOver, resume, scenario, type World } from "./world.ts";
