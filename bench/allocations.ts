@@ -88,8 +88,11 @@ if (process.execArgv.includes("--expose-gc")) {
   const column = columns.find((one) => one.id === id);
   if (column === undefined) throw new Error(`one of ${columns.map((one) => one.id).join("; ")}`);
   console.log(`${id}, bytes of V8's heap per request, Node ${process.version}`);
-  const wanted = names.split(";");
-  for (const what of cases) if (wanted.includes(what.name)) await measure(column, what);
+  for (const name of names.split(";")) {
+    const what = cases.find((one) => one.name === name);
+    if (what === undefined) throw new Error(`one of ${cases.map((one) => one.name).join("; ")}`);
+    await measure(column, what);
+  }
   process.exit(0);
 }
 const args = [...process.execArgv, ...flags, fileURLToPath(import.meta.url), id, names];

@@ -4,8 +4,8 @@
  * (renew and destroy in one request, a past deadline, a superseded token) is a row in a table test.
  */
 import { SessionError, type SessionErrorCode } from "./errors.ts";
-import { copyOf, type MutableEntries, type ReadonlyEntries } from "./entries.ts";
-import { sameBytes, sizeOf } from "./record.ts";
+import { copyOf, type MutableEntries, type ReadonlyEntries, sameBytes } from "./entries.ts";
+import { sizeOf } from "./record.ts";
 import type { State } from "./state.ts";
 
 /** One recorded change of data; replayed, in order, on the newest state when commits overlap. */

@@ -2,7 +2,7 @@
  * The ids of a record's last commits, newest first, 8 bytes each: by them a commit whose reply was lost
  * finds out whether it was done.
  */
-import type { ReadonlyEntries } from "./entries.ts";
+import { type ReadonlyEntries, sameBytes } from "./entries.ts";
 import type { State } from "./state.ts";
 
 /** How many commits a record remembers. */
@@ -26,9 +26,8 @@ export function writeCommits(
 
 /** Whether the record remembers this commit. */
 export function hasCommit({ commits }: State, commitId: Uint8Array): boolean {
-  next: for (let at = 0; at < commits.length; at += idLength) {
-    for (let i = 0; i < idLength; i++) if (commits[at + i] !== commitId[i]) continue next;
-    return true;
+  for (let at = 0; at < commits.length; at += idLength) {
+    if (sameBytes(commits.subarray(at, at + idLength), commitId)) return true;
   }
   return false;
 }

@@ -268,3 +268,10 @@ function isAmong(changes: readonly Change[], place: number): boolean {
 export function copyOf(entries: ReadonlyEntries): MutableEntries {
   return entries instanceof Entries ? entries.copy() : new Map(entries);
 }
+
+/** Whether two values are encoded alike. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -218,10 +218,3 @@ function viewOf(buffer: ArrayBufferLike): DataView {
 
 /** Up to this many keys are found by looking at one after the other. */
 const mostScanned = 32;
-
-/** Whether two values are encoded alike. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}

@@ -33,9 +33,9 @@ export class Timeouts {
   }
 
   /**
-   * Runs one operation, `start` with these arguments: the result where the engine has it at once, or a promise, which rejects with
-   * a SessionError: `store-timeout`, or `store-failed` with the engine's error as `cause`; an
-   * engine's own passes. Throws nothing.
+   * Runs one operation, `start` with these arguments: the result where the engine has it at once, or a
+   * promise, which rejects with a SessionError: `store-timeout`, or `store-failed` with the engine's error
+   * as `cause`; an engine's own passes. Throws nothing.
    */
   run<T, A extends readonly unknown[]>(
     operation: string,
