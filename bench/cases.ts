@@ -1,5 +1,5 @@
 // What is measured: the requests, the data in the sessions, and what the right answers are.
-import type { Answer } from "./wire.ts";
+import { type Answer, linesOf } from "./wire.ts";
 
 export interface Item {
   sku: string;
@@ -131,12 +131,12 @@ export function checker(what: Case, kind: "floor" | "measured"): (answer: Answer
   let visits = firstVisit;
   return ({ head, body }) => {
     const expected = counts ? String(++visits) : constant;
-    if (!head.startsWith("HTTP/1.1 200 ") || body !== expected || (mustSet && !hasCookie(head))) {
+    if (
+      !head.startsWith("HTTP/1.1 200 ") ||
+      body !== expected ||
+      (mustSet && linesOf(head, "Set-Cookie").length === 0)
+    ) {
       throw new Error(`${kind} ${what.name}: expected ${expected}, got\n${head}\n\n${body}`);
     }
   };
-}
-
-function hasCookie(head: string): boolean {
-  return /\r\nset-cookie: /i.test(head);
 }

@@ -59,7 +59,7 @@ export class Connection {
   ) {
     this.#path = path;
     this.#cookies = cookies && new Map(cookies);
-    this.#request = Buffer.from(get(path, this.#cookies), "latin1");
+    this.#request = get(path, this.#cookies);
     this.#follows = follows;
     this.#check = check;
     this.#socket = new Socket((text) => this.#receive(text));
@@ -102,15 +102,43 @@ export class Connection {
 
   #follow(head: string): void {
     let changed = false;
-    for (const [, name = "", value = ""] of head.matchAll(setCookie)) {
+    for (const line of linesOf(head, "Set-Cookie")) {
+      const equals = line.indexOf("=");
+      const end = line.indexOf(";", equals);
       changed = true;
-      (this.#cookies ??= new Map()).set(name, value);
+      this.#cookies ??= new Map();
+      this.#cookies.set(
+        line.slice(0, equals),
+        line.slice(equals + 1, end === -1 ? undefined : end),
+      );
     }
-    if (changed) this.#request = Buffer.from(get(this.#path, this.#cookies), "latin1");
+    if (changed) this.#request = get(this.#path, this.#cookies);
   }
 }
 
-const setCookie = /\r\nset-cookie: ([^=;]+)=([^;\r]*)/gi;
+/** The values of a head's lines of this name. No expression: on a head of 3 KB that takes 2 us. */
+export function linesOf(head: string, name: string): string[] {
+  const values: string[] = [];
+  for (const start of spellings(name)) {
+    for (let at = head.indexOf(start); at !== -1; at = head.indexOf(start, at + 1)) {
+      const end = head.indexOf("\r\n", at + 2);
+      values.push(head.slice(at + start.length, end === -1 ? undefined : end));
+    }
+  }
+  return values;
+}
+
+const known = new Map<string, readonly string[]>();
+
+/** Frameworks write one of two. */
+function spellings(name: string): readonly string[] {
+  let both = known.get(name);
+  if (both === undefined) {
+    both = [`\r\n${name}: `, `\r\n${name.toLowerCase()}: `];
+    known.set(name, both);
+  }
+  return both;
+}
 
 /** The answer, once all of it is there. */
 function complete(text: string): Answer | undefined {
@@ -118,9 +146,9 @@ function complete(text: string): Answer | undefined {
   if (headEnd === -1) return undefined;
   const head = text.slice(0, headEnd);
   const body = text.slice(headEnd + 4);
-  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+  const [length] = linesOf(head, "Content-Length");
   if (length === undefined) {
-    if (!/\r\ntransfer-encoding: chunked/i.test(head)) {
+    if (!linesOf(head, "Transfer-Encoding").includes("chunked")) {
       throw new Error(`an answer without Content-Length:\n${text}`);
     }
     if (!body.endsWith("0\r\n\r\n")) return undefined;
@@ -130,19 +158,18 @@ function complete(text: string): Answer | undefined {
   return body.length === Number(length) ? { head, body } : undefined;
 }
 
-/** The bytes of one GET, as a browser sends it. */
-function get(path: string, own: ReadonlyMap<string, string> | undefined): string {
-  const cookies = ["theme=dark", "_ga=GA1.1.1284.17639"];
-  if (own !== undefined) for (const [name, value] of own) cookies.push(`${name}=${value}`);
-  cookies.push("lang=de-AT");
-  return [
-    `GET ${path} HTTP/1.1`,
-    "Host: shop.example",
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language: de-AT,en;q=0.5",
-    "Accept-Encoding: gzip, deflate, br, zstd",
-    `Cookie: ${cookies.join("; ")}`,
-    "\r\n",
-  ].join("\r\n");
+const headers = [
+  "Host: shop.example",
+  "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+  "Accept-Language: de-AT,en;q=0.5",
+  "Accept-Encoding: gzip, deflate, br, zstd",
+  "Cookie: theme=dark; _ga=GA1.1.1284.17639; ",
+].join("\r\n");
+
+/** The bytes of one GET, as a browser sends it. Made again for each cookie that changes. */
+function get(path: string, own: ReadonlyMap<string, string> | undefined): Buffer {
+  let text = `GET ${path} HTTP/1.1\r\n${headers}`;
+  if (own !== undefined) for (const [name, value] of own) text += `${name}=${value}; `;
+  return Buffer.from(`${text}lang=de-AT\r\n\r\n`, "latin1");
 }
