@@ -178,7 +178,9 @@ export class StoredExecutor implements Executor {
   ): Applied {
     const { settings } = this.#shared;
     const { intent } = taken;
-    const now = needsTimes(intent) ? settings.clock() : newest.times.readAt;
+    const { idleTimeout, touchInterval } = settings;
+    const timed = idleTimeout !== undefined || needsTimes(intent);
+    const now = timed ? settings.clock() : newest.times.readAt;
     const passed = now - newest.times.readAt;
     const age = newDigest === undefined ? undefined : newest.times.age + passed;
     const decision = plan(intent, {
@@ -198,7 +200,10 @@ export class StoredExecutor implements Executor {
       taken.view !== undefined && newest.state === loaded.state
         ? withEntries(newest.state, taken.view, intent, age)
         : applyIntent(newest.state, intent, settings.maxSize, age);
-    return { state, newDigest, lifetime, idle: settings.idleTimeout };
+    // What was loaded has been touched: a request that goes on for long touches it again, and so does one
+    // that moves the deadline, behind which the idle expiry may have been held.
+    const moved = lifetime !== undefined || touchDue(newest.times, now, idleTimeout, touchInterval);
+    return { state, newDigest, lifetime, idle: moved ? idleTimeout : undefined };
   }
 
   #header(token: string | undefined, origin: Origin | undefined): HeadEffects["token"] {

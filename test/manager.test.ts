@@ -829,6 +829,41 @@ describe("timeouts", () => {
     );
   });
 
+  it("a change moves the idle expiry as a read does, and no oftener", async () => {
+    const sessions = manager({ lifetime: "1h", idleTimeout: "10m", touchInterval: "1m" });
+    const token = await stored(sessions);
+    const moves: (number | undefined)[] = [];
+    const update = store.update.bind(store);
+    store.update = (key, change) => {
+      moves.push(change.idle);
+      return update(key, change);
+    };
+    clock.advance(60_000);
+    const session = await sessions.loadToken(token);
+    session.set("visits", 1);
+    await session.commit();
+    // It goes on for long, and so does the session.
+    clock.advance(9 * 60_000 - 1);
+    session.set("visits", 2);
+    await session.commit();
+    assert.deepEqual(moves, [undefined, 600_000]);
+    clock.advance(10 * 60_000 - 1);
+    assert.equal((await read(sessions, token)).visits, 2);
+  });
+
+  it("a renewal near the deadline moves the idle expiry, which that deadline held back", async () => {
+    const sessions = manager({ lifetime: "15m", idleTimeout: "10m", touchInterval: "1m" });
+    const token = await stored(sessions);
+    clock.advance(9 * 60_000);
+    await read(sessions, token);
+    clock.advance(6 * 60_000 - 1);
+    const session = await sessions.loadToken(token);
+    session.renewToken();
+    await session.commit();
+    clock.advance(9 * 60_000);
+    assert.equal((await read(sessions, session.token ?? "")).user, "alice");
+  });
+
   it("a load with touch: false does not count, until another does", async () => {
     const sessions = manager({ idleTimeout: "10m" });
     const token = await stored(sessions);

@@ -7,24 +7,28 @@
  * The scripts check the end all the same, for a key whose expiry somebody took away.
  */
 
-/** `now`, and the header of the record if there is a live one (`live`) or a dead one (`dead`). */
-const prelude = `
+/** The key, and the header of what is stored under it. */
+const look = `
 local call, key = redis.call, KEYS[1]
+local h = call('GETRANGE', key, 0, 60)
+`;
+
+/** `now`, and what a live record's header says (`live`), or a dead one's (`dead`). */
+const judge = `
 local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local h = call('GETRANGE', key, 0, 60)
-local version, created, deadline, idle, digest
+local created, deadline, idle
 local live, dead = false, false
 if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
-  version, created, deadline, idle, digest = struct.unpack('>I6I6I6I6c32', h, 4)
+  created, deadline, idle = struct.unpack('>I6I6I6', h, 10)
   live = now < deadline and (idle == 0 or now < idle)
   dead = not live
 end
 `;
 
 /** Writes the record: an expression, whose value is SET's reply. A function of Lua's would be made anew by each call. */
-const put = (tail: string, data: string, only = ""): string =>
-  `call('SET', key, struct.pack('>c3I6I6I6I6', 'Sc\\1', version, created, deadline, idle) .. ${tail} .. ${data}, ` +
+const put = (start: string, tail: string, only = ""): string =>
+  `call('SET', key, ${start} .. struct.pack('>I6I6I6', created, deadline, idle) .. ${tail}, ` +
   `'PXAT', string.format('%.0f', (idle > 0 and idle or deadline) - 1)${only})`;
 
 /** A script, and its hash as soon as WebCrypto has made it. */
@@ -55,15 +59,16 @@ export interface Scripts {
   /** ARGV: lifetime, idle or "", tail, data that are not in it or "". Replies `now, done`. */
   readonly create: Script;
   /**
-   * ARGV: version, lifetime or "", idle or "", tail, data that are not in it or "", and the digest that
-   * is expected if it is not the tail's. Replies `now, done, newest value`.
+   * ARGV: tail behind the starts of the expected record and the new one, lifetime or "", idle or "", data that
+   * are not in the tail or "", and the digest that is expected if it is not the tail's. Replies `now, done, newest
+   * value`; or only 1: done.
    */
   readonly update: Script;
   /** ARGV: idle, digest. Replies `now, done`. */
   readonly touch: Script;
   /** Replies `now, value`, the value only if the record lives by the server's clock. */
   readonly read: Script;
-  /** Writes and removes a key. Replies `now`. */
+  /** Writes and removes a key. Replies `now`, too. */
   readonly probe: Script;
 }
 
@@ -71,26 +76,31 @@ let made: Scripts | undefined;
 
 export function scripts(): Scripts {
   made ??= {
-    create: new Script(`${prelude}
+    create: new Script(`${look}${judge}
 if dead then call('DEL', key) end
-version, created, deadline, idle = 1, now, now + ARGV[1], 0
+created, deadline, idle = now, now + ARGV[1], 0
 if ARGV[2] ~= '' then idle = math.min(now + ARGV[2], deadline) end
-return {now, ${put("ARGV[3]", "ARGV[4]", ", 'NX'")} and 1 or 0}`),
+return {now, ${put("'Sc\\1\\0\\0\\0\\0\\0\\1'", "ARGV[3] .. ARGV[4]", ", 'NX'")} and 1 or 0}`),
 
-    update: new Script(`${prelude}
-if h == '' or dead then return {now, 0} end
-if not live or version ~= tonumber(ARGV[1]) or digest ~= (ARGV[6] or string.sub(ARGV[4], 1, 32)) then
-  return {now, 0, call('GET', key)}
+    // Where no time moves, and the key's own expiry says that the record lives, a third less.
+    update: new Script(`${look}
+local sub, tail = string.sub, ARGV[1]
+local same = #h == 61 and sub(h, 1, 9) == sub(tail, 1, 9) and sub(h, 28, 59) == (ARGV[5] or sub(tail, 19, 50))
+if same and ARGV[2] == '' and ARGV[3] == '' and call('PTTL', key) > 0 then
+  call('SET', key, sub(tail, 10, 18) .. sub(h, 10, 27) .. sub(tail, 19) .. ARGV[4], 'KEEPTTL')
+  return 1
 end
-version = version + 1
+${judge}
+if h == '' or dead then return {now, 0} end
+if not live or not same then return {now, 0, call('GET', key)} end
 if ARGV[2] ~= '' then deadline = now + ARGV[2] end
 if ARGV[3] ~= '' then idle = math.max(idle, now + ARGV[3]) end
 idle = math.min(idle, deadline)
-${put("ARGV[4]", "ARGV[5]")}
+${put("sub(tail, 10, 18)", "sub(tail, 19) .. ARGV[4]")}
 return {now, 1}`),
 
-    touch: new Script(`${prelude}
-if not live or digest ~= ARGV[2] then return {now, 0} end
+    touch: new Script(`${look}${judge}
+if not live or string.sub(h, 28, 59) ~= ARGV[2] then return {now, 0} end
 local later = math.min(now + ARGV[1], deadline)
 if later > idle then
   call('SETRANGE', key, 21, struct.pack('>I6', later))
@@ -98,7 +108,7 @@ if later > idle then
 end
 return {now, 1}`),
 
-    read: new Script(`${prelude}
+    read: new Script(`${look}${judge}
 if h == '' or dead then return {now} end
 return {now, call('GET', key)}`),
 
@@ -106,7 +116,7 @@ return {now, call('GET', key)}`),
 local t = redis.call('TIME')
 redis.call('SET', KEYS[1], '', 'PX', 1000)
 redis.call('DEL', KEYS[1])
-return t[1] * 1000 + math.floor(t[2] / 1000)`),
+return {t[1] * 1000 + math.floor(t[2] / 1000)}`),
   };
   return made;
 }

@@ -123,15 +123,16 @@ export class RedisStore implements Store {
    */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     const { version, digest, data, newDigest, lifetime, idle } = change;
-    const [tail, apart] = tailOf(key, newDigest ?? digest, data);
-    const args = [String(version), duration(lifetime), duration(idle), tail, apart];
+    const [tail, apart] = tailOf(key, newDigest ?? digest, data, version);
+    const args = [tail, duration(lifetime), duration(idle), apart];
     // Otherwise it is the one in the tail.
     if (newDigest !== undefined) args.push(toBuffer(digest));
     const wait = newDigest === undefined ? undefined : this.#wait;
     const losses = this.#wire.losses();
     try {
       const [reply, replicas] = await this.#run(this.#scripts.update, key, args, wait);
-      const [now, done, value] = fields(reply);
+      // Nothing but 1 where no time had to be looked at.
+      const [now, done, value] = Number(reply) === 1 ? [undefined, 1] : fields(reply);
       if (Number(done) === 1) {
         if (wait !== undefined) this.#expect(replicas);
         return { done: true };
@@ -248,7 +249,7 @@ export class RedisStore implements Store {
   }
 
   #learn(reply: unknown, sent: number): void {
-    this.#clock.learn(Number(Array.isArray(reply) ? reply[0] : reply), sent);
+    if (Array.isArray(reply)) this.#clock.learn(Number(reply[0]), sent);
   }
 
   #get(at: string): Promise<unknown> {

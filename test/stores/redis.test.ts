@@ -188,11 +188,13 @@ for (const [name, { client }] of connected) {
       const left = async () => Number(await raw("PTTL", "a"));
       await store.create("a", { ...made, idle: 60_000 });
       assert.ok((await left()) <= 60_000 && (await left()) > 50_000);
+      await store.update("a", { version: 1, digest, data: everyByte });
+      assert.ok((await left()) <= 60_000 && (await left()) > 50_000);
       await store.touch("a", digest, 120_000);
       assert.ok((await left()) <= 120_000 && (await left()) > 110_000);
-      await store.update("a", { version: 1, digest, data: everyByte, idle: 9 * hour });
+      await store.update("a", { version: 2, digest, data: everyByte, idle: 9 * hour });
       assert.ok((await left()) <= hour && (await left()) > hour - 10_000);
-      await store.update("a", { version: 2, digest, data: everyByte, lifetime: 30_000 });
+      await store.update("a", { version: 3, digest, data: everyByte, lifetime: 30_000 });
       assert.ok((await left()) <= 30_000 && (await left()) > 20_000);
     });
 
