@@ -93,9 +93,12 @@ export const columns: readonly Column[] = [
 ].map((one) => (one.library === "the raw driver" ? { ...one, module: "./peers/raw.mjs" } : one));
 
 /** No library, and in no table: what `bench/column.ts` can measure besides. */
-export const others: readonly Column[] = [
-  { ...column("the least", "node:http", "memory"), module: "./peers/least.mjs" },
-];
+export const others: readonly Column[] = ["node:http", "Express", "Fastify", "Koa", "Hono"].map(
+  (framework) => ({
+    ...column("the least", framework, "memory"),
+    module: "./peers/least.mjs",
+  }),
+);
 
 /** Our adapter or engine for this column; undefined for other libraries. */
 const ownFiles = (one: Column): string[] => {

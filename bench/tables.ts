@@ -96,7 +96,7 @@ export function print(results: readonly Result[], run: string): void {
     );
     show(
       "CPU us of the server per request",
-      lines(({ serverCpu }) => text(serverCpu, 0)),
+      lines(({ serverCpu }) => text(serverCpu, 1)),
     );
     show(
       "requests per second in one process, its clients included",
