@@ -54,7 +54,8 @@ export function sessionMiddleware<D extends object>(
     await sessions.enter(ctx, next);
     if (ctx.respond === false) return;
     try {
-      await carrier.settle(ctx.status);
+      const waiting = carrier.settle(ctx.status);
+      if (waiting !== undefined) await waiting;
     } catch (error) {
       const { onError } = sessions.settings;
       if (onError === undefined) throw error;

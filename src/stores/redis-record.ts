@@ -66,19 +66,13 @@ export function toBuffer(bytes: Uint8Array): Uint8Array {
   return bufferClass().from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Larger data go as an argument of their own: a copy costs more than another argument. */
-const longTail = 1024;
-
-/**
- * What the scripts put after the three times: digest, key length, key, data; and the data alone, or nothing. For
- * an update of this version, behind the nine bytes that its record begins with and those of the next.
- */
-export function tailOf(
+/** A whole value, but for its three times, which are the script's to put in. */
+export function valueOf(
   key: string,
+  version: number,
   digest: Uint8Array,
   data: Uint8Array,
-  version?: number,
-): readonly [tail: Uint8Array, apart: Uint8Array | ""] {
+): Uint8Array {
   const Buffer = bufferClass();
   const keyLength = Buffer.byteLength(key);
   // A lone surrogate would become U+FFFD, and two keys one.
@@ -94,37 +88,24 @@ export function tailOf(
       `A digest has ${digestLength} bytes, not ${digest.length}`,
     );
   }
-  const apart = data.length > longTail;
-  const start = version === undefined ? 0 : 2 * startLength;
-  const at = start + digestLength;
-  const tail = Buffer.allocUnsafe(at + 2 + keyLength + (apart ? 0 : data.length));
-  if (version !== undefined) {
-    writeStart(tail, 0, version);
-    writeStart(tail, startLength, version + 1);
-  }
-  tail.set(digest, start);
-  tail[at] = keyLength >>> 8;
-  tail[at + 1] = keyLength & 255;
-  tail.write(key, at + 2);
-  if (apart) return [tail, toBuffer(data)];
-  tail.set(data, at + 2 + keyLength);
-  return [tail, ""];
-}
-
-/** "Sc", format and version. */
-const startLength = 9;
-
-function writeStart(to: Uint8Array, at: number, version: number): void {
-  to[at] = 0x53;
-  to[at + 1] = 0x63;
-  to[at + 2] = format;
+  const value = Buffer.allocUnsafe(headerLength + keyLength + data.length);
+  value[0] = 0x53;
+  value[1] = 0x63;
+  value[2] = format;
   const high = Math.floor(version / 2 ** 32);
-  to[at + 3] = high >>> 8;
-  to[at + 4] = high;
-  to[at + 5] = version >>> 24;
-  to[at + 6] = version >>> 16;
-  to[at + 7] = version >>> 8;
-  to[at + 8] = version;
+  value[3] = high >>> 8;
+  value[4] = high;
+  value[5] = version >>> 24;
+  value[6] = version >>> 16;
+  value[7] = version >>> 8;
+  value[8] = version;
+  value.fill(0, 9, digestAt);
+  value.set(digest, digestAt);
+  value[59] = keyLength >>> 8;
+  value[60] = keyLength;
+  value.write(key, headerLength);
+  value.set(data, headerLength + keyLength);
+  return value;
 }
 
 /**

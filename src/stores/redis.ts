@@ -14,7 +14,7 @@ import type {
 import { isReply, type RedisClient, type Wire, wireOf } from "./redis-client.ts";
 import { ServerClock } from "./redis-clock.ts";
 import { damaged } from "./damaged.ts";
-import { parse, tailOf, toBuffer } from "./redis-record.ts";
+import { parse, toBuffer, valueOf } from "./redis-record.ts";
 import { duration, fields, foreign, full, text, unexpected } from "./redis-reply.ts";
 import { type Script, type Scripts, scripts } from "./redis-script.ts";
 
@@ -105,7 +105,7 @@ export class RedisStore implements Store {
   /** @throws {SessionError} `store-full` when Redis is out of memory. */
   async create(key: string, record: CreateRecord): Promise<boolean> {
     const { digest, data, lifetime, idle } = record;
-    const args = [duration(lifetime), duration(idle), ...tailOf(key, digest, data)];
+    const args = [valueOf(key, 1, digest, data), duration(lifetime), duration(idle)];
     try {
       const losses = this.#wire.losses();
       const [reply] = await this.#run(this.#scripts.create, key, args);
@@ -123,24 +123,24 @@ export class RedisStore implements Store {
    */
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     const { version, digest, data, newDigest, lifetime, idle } = change;
-    const [tail, apart] = tailOf(key, newDigest ?? digest, data, version);
-    const args = [tail, duration(lifetime), duration(idle), apart];
-    // Otherwise it is the one in the tail.
+    const value = valueOf(key, version + 1, newDigest ?? digest, data);
+    const args = [value, String(version), duration(lifetime), duration(idle)];
+    // Otherwise it is the one in the value.
     if (newDigest !== undefined) args.push(toBuffer(digest));
     const wait = newDigest === undefined ? undefined : this.#wait;
     const losses = this.#wire.losses();
     try {
       const [reply, replicas] = await this.#run(this.#scripts.update, key, args, wait);
       // Nothing but 1 where no time had to be looked at.
-      const [now, done, value] = Number(reply) === 1 ? [undefined, 1] : fields(reply);
+      const [now, done, found] = Number(reply) === 1 ? [undefined, 1] : fields(reply);
       if (Number(done) === 1) {
         if (wait !== undefined) this.#expect(replicas);
         return { done: true };
       }
       this.#refused(losses);
-      if (value === undefined) return { done: false, record: undefined };
+      if (found === undefined) return { done: false, record: undefined };
       // As text, where a pipeline of the client knows no type mapping (Sentinel): asked for again.
-      const newest = typeof value === "string" ? undefined : this.#record(key, value, Number(now));
+      const newest = typeof found === "string" ? undefined : this.#record(key, found, Number(now));
       return { done: false, record: newest ?? (await this.load(key)) };
     } catch (error) {
       // The answer to a second copy of the command says nothing about the first.

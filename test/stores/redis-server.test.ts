@@ -85,10 +85,10 @@ describe("RedisStore and its server", () => {
       const { port } = server;
       const inside = { evalsha: 1, time: 1, getrange: 1 };
       const create = await calls(port, () => store.create("a", made));
-      assert.deepEqual(create, { ...inside, set: 1 }, `${name} create`);
+      assert.deepEqual(create, { ...inside, set: 1, setrange: 1 }, `${name} create`);
       await settled();
       assert.deepEqual(await calls(port, () => store.load("a")), { get: 1 }, `${name} load`);
-      const still = { evalsha: 1, getrange: 1, pttl: 1, set: 1 };
+      const still = { evalsha: 1, getrange: 1, pttl: 1, set: 1, setrange: 1 };
       const update = await calls(port, () => store.update("a", warm));
       assert.deepEqual(update, still, `${name} update`);
       const conflict = await calls(port, () => store.update("a", warm));
@@ -98,7 +98,7 @@ describe("RedisStore and its server", () => {
       assert.deepEqual(renew, still, `${name} renewal`);
       const moving = { version: 3, digest: other, data, idle: 80_000 };
       const move = await calls(port, () => store.update("a", moving));
-      assert.deepEqual(move, { ...inside, set: 1 }, `${name} update of times`);
+      assert.deepEqual(move, { ...inside, set: 1, setrange: 1 }, `${name} update of times`);
       const touch = await calls(port, () => store.touch("a", other, 90_000));
       assert.deepEqual(touch, { ...inside, setrange: 1, pexpireat: 1 }, `${name} touch`);
       assert.deepEqual(await calls(port, () => store.destroy("a")), { del: 1 }, `${name} destroy`);
