@@ -35,13 +35,18 @@ export async function startEngines(wanted: ReadonlySet<string>): Promise<Engine[
   return started;
 }
 
-/** A process and its children: PostgreSQL has one for each connection. Linux only. */
+/**
+ * A process and its children: PostgreSQL has one for each connection, and pools close those that are idle, so
+ * what has ended counts. Linux only.
+ */
 function cpuOf(pid: number): number | undefined {
   try {
     let spent = 0;
     for (const name of readdirSync("/proc")) {
       if (!/^\d+$/.test(name)) continue;
-      if (Number(name) === pid || parentOf(name) === pid) spent += spentBy(name);
+      const { parent, ended } = stat(name) ?? { parent: 0, ended: 0 };
+      if (Number(name) === pid) spent += ended + spentBy(name);
+      else if (parent === pid) spent += spentBy(name);
     }
     return spent;
   } catch {
@@ -49,20 +54,21 @@ function cpuOf(pid: number): number | undefined {
   }
 }
 
-/** 0 for one that has just ended. */
-function parentOf(pid: string): number {
+/** The parent, and the microseconds of children that have ended, in ticks of ten milliseconds. */
+function stat(pid: string): { parent: number; ended: number } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // proc(5): the name in parentheses may hold spaces; behind it state and parent.
-    return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]);
+    // proc(5): the name in parentheses may hold spaces; behind it state, parent, and so on.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { parent: Number(fields[1]), ended: (Number(fields[13]) + Number(fields[14])) * 10_000 };
   } catch {
-    return 0;
+    return undefined; // it has just ended
   }
 }
 
 /**
- * Microseconds on a processor, by the scheduler's nanoseconds: the ticks of /proc/<pid>/stat are ten milliseconds
- * long, 2.5 us of each of 4000 requests.
+ * Microseconds on a processor, by the scheduler's nanoseconds: a tick is ten milliseconds, 2.5 us of each of 4000
+ * requests.
  */
 function spentBy(pid: string): number {
   let nanoseconds = 0;

@@ -16,10 +16,13 @@ local call, key = redis.call, KEYS[1]
 local h = call('GETRANGE', key, 0, 60)
 `;
 
-/** `now`, and what a live record's header says (`live`), or a dead one's (`dead`). */
-const judge = `
+const clock = `
 local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`;
+
+/** What a live record's header says (`live`), or a dead one's (`dead`). */
+const judge = `
 local created, deadline, idle
 local live, dead = false, false
 if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
@@ -79,11 +82,16 @@ let made: Scripts | undefined;
 
 export function scripts(): Scripts {
   made ??= {
-    create: new Script(`${look}${judge}
-if dead then call('DEL', key) end
-created, deadline, idle = now, now + ARGV[2], 0
+    create: new Script(`
+local call, key = redis.call, KEYS[1]
+${clock}
+local created, deadline, idle = now, now + ARGV[2], 0
 if ARGV[3] ~= '' then idle = math.min(now + ARGV[3], deadline) end
-if not call('SET', key, ARGV[1], ${expiry}, 'NX') then return {now, 0} end
+while not call('SET', key, ARGV[1], ${expiry}, 'NX') do
+  ${look}${judge}
+  if not dead then return {now, 0} end
+  call('DEL', key)
+end
 ${times}
 return {now, 1}`),
 
@@ -97,7 +105,7 @@ if same and ARGV[3] == '' and ARGV[4] == '' and call('PTTL', key) > 0 then
   call('SETRANGE', key, 9, sub(h, 10, 27))
   return 1
 end
-${judge}
+${clock}${judge}
 if h == '' or dead then return {now, 0} end
 if not live or not same then return {now, 0, call('GET', key)} end
 if ARGV[3] ~= '' then deadline = now + ARGV[3] end
@@ -107,7 +115,7 @@ call('SET', key, ARGV[1], ${expiry})
 ${times}
 return {now, 1}`),
 
-    touch: new Script(`${look}${judge}
+    touch: new Script(`${look}${clock}${judge}
 if not live or string.sub(h, 28, 59) ~= ARGV[2] then return {now, 0} end
 local later = math.min(now + ARGV[1], deadline)
 if later > idle then
@@ -116,7 +124,7 @@ if later > idle then
 end
 return {now, 1}`),
 
-    read: new Script(`${look}${judge}
+    read: new Script(`${look}${clock}${judge}
 if h == '' or dead then return {now} end
 return {now, call('GET', key)}`),
 
