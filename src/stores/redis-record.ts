@@ -66,7 +66,10 @@ export function toBuffer(bytes: Uint8Array): Uint8Array {
   return bufferClass().from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A whole value, but for its three times, which are the script's to put in. */
+/**
+ * A whole value, but for its three times, which are the script's to put in. Until then there stand the nine bytes that
+ * the value before must begin with.
+ */
 export function valueOf(
   key: string,
   version: number,
@@ -89,23 +92,30 @@ export function valueOf(
     );
   }
   const value = Buffer.allocUnsafe(headerLength + keyLength + data.length);
-  value[0] = 0x53;
-  value[1] = 0x63;
-  value[2] = format;
-  const high = Math.floor(version / 2 ** 32);
-  value[3] = high >>> 8;
-  value[4] = high;
-  value[5] = version >>> 24;
-  value[6] = version >>> 16;
-  value[7] = version >>> 8;
-  value[8] = version;
-  value.fill(0, 9, digestAt);
+  writeStart(value, 0, version);
+  writeStart(value, startLength, version - 1);
   value.set(digest, digestAt);
   value[59] = keyLength >>> 8;
   value[60] = keyLength;
   value.write(key, headerLength);
   value.set(data, headerLength + keyLength);
   return value;
+}
+
+/** "Sc", format and version. */
+const startLength = 9;
+
+function writeStart(to: Uint8Array, at: number, version: number): void {
+  to[at] = 0x53;
+  to[at + 1] = 0x63;
+  to[at + 2] = format;
+  const high = Math.floor(version / 2 ** 32);
+  to[at + 3] = high >>> 8;
+  to[at + 4] = high;
+  to[at + 5] = version >>> 24;
+  to[at + 6] = version >>> 16;
+  to[at + 7] = version >>> 8;
+  to[at + 8] = version;
 }
 
 /**

@@ -66,8 +66,8 @@ export interface Scripts {
   /** ARGV: value, lifetime, idle or "". Replies `now, done`. */
   readonly create: Script;
   /**
-   * ARGV: value, the version that is expected, lifetime or "", idle or "", and the digest that is expected if
-   * it is not the value's. Replies `now, done, newest value`; or only 1: done.
+   * ARGV: value, lifetime or "", idle or "", and the digest that is expected if it is not the value's. Replies
+   * `now, done, newest value`; or only 1: done.
    */
   readonly update: Script;
   /** ARGV: idle, digest. Replies `now, done`. */
@@ -97,21 +97,20 @@ return {now, 1}`),
 
     // Where no time moves, and the key's own expiry says that the record lives, no clock is needed.
     update: new Script(`${look}
-local sub = string.sub
-local same = #h == 61 and sub(h, 1, 3) == 'Sc\\1' and sub(h, 4, 9) == struct.pack('>I6', ARGV[2])
-  and sub(h, 28, 59) == (ARGV[5] or sub(ARGV[1], 28, 59))
-if same and ARGV[3] == '' and ARGV[4] == '' and call('PTTL', key) > 0 then
-  call('SET', key, ARGV[1], 'KEEPTTL')
+local sub, value = string.sub, ARGV[1]
+local same = #h == 61 and sub(h, 1, 9) == sub(value, 10, 18) and sub(h, 28, 59) == (ARGV[4] or sub(value, 28, 59))
+if same and ARGV[2] == '' and ARGV[3] == '' and call('PTTL', key) > 0 then
+  call('SET', key, value, 'KEEPTTL')
   call('SETRANGE', key, 9, sub(h, 10, 27))
   return 1
 end
 ${clock}${judge}
 if h == '' or dead then return {now, 0} end
 if not live or not same then return {now, 0, call('GET', key)} end
-if ARGV[3] ~= '' then deadline = now + ARGV[3] end
-if ARGV[4] ~= '' then idle = math.max(idle, now + ARGV[4]) end
+if ARGV[2] ~= '' then deadline = now + ARGV[2] end
+if ARGV[3] ~= '' then idle = math.max(idle, now + ARGV[3]) end
 idle = math.min(idle, deadline)
-call('SET', key, ARGV[1], ${expiry})
+call('SET', key, value, ${expiry})
 ${times}
 return {now, 1}`),
 

@@ -124,7 +124,7 @@ export class RedisStore implements Store {
   async update(key: string, change: UpdateRecord): Promise<UpdateResult> {
     const { version, digest, data, newDigest, lifetime, idle } = change;
     const value = valueOf(key, version + 1, newDigest ?? digest, data);
-    const args = [value, String(version), duration(lifetime), duration(idle)];
+    const args = [value, duration(lifetime), duration(idle)];
     // Otherwise it is the one in the value.
     if (newDigest !== undefined) args.push(toBuffer(digest));
     const wait = newDigest === undefined ? undefined : this.#wait;
