@@ -38,7 +38,7 @@ async function through(store: Store): Promise<Calls> {
     update: async (at) => {
       const version = versions[at] ?? 0;
       versions[at] = version + 1;
-      const change = { version, digest, data, idle: 1_200_000 };
+      const change = { version, digest, data };
       const { done } = await store.update(ids[at] ?? "", change);
       if (!done) throw new Error("not stored");
     },

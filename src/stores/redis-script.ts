@@ -32,8 +32,8 @@ if #h == 61 and string.sub(h, 1, 3) == 'Sc\\1' then
 end
 `;
 
-/** When the server lets go of the key. */
-const expiry = `'PXAT', string.format('%.0f', (idle > 0 and idle or deadline) - 1)`;
+/** When the server lets go of the key. Numbers go to a command with 17 digits. */
+const expiry = `'PXAT', (idle > 0 and idle or deadline) - 1`;
 
 /** Puts the times into the value, which came without. */
 const times = `call('SETRANGE', key, 9, struct.pack('>I6I6I6', created, deadline, idle))`;
@@ -119,7 +119,7 @@ if not live or string.sub(h, 28, 59) ~= ARGV[2] then return {now, 0} end
 local later = math.min(now + ARGV[1], deadline)
 if later > idle then
   call('SETRANGE', key, 21, struct.pack('>I6', later))
-  call('PEXPIREAT', key, string.format('%.0f', later - 1))
+  call('PEXPIREAT', key, later - 1)
 end
 return {now, 1}`),
 
