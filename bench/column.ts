@@ -15,7 +15,7 @@ const quick = cases.filter(({ name, quick }) => wanted?.includes(name) ?? quick 
 
 const pairs: Pair[] = [];
 for (const what of quick) {
-  pairs.push(await Pair.open(column, what, { batch: 15_000, warmUp: 400_000 }));
+  pairs.push(await Pair.open(column, what, { batch: 15_000, warmUp: 2_000_000 }));
 }
 const sides = new Map(pairs.map(({ name }) => [name, { floor: [], measured: [] } as Sides]));
 for (let i = 0; i < Number(rounds); i++) {

@@ -18,7 +18,8 @@ const make = {
   },
   async postgres() {
     const { default: pg } = await import("pg");
-    return new pg.Pool({ connectionString: url("postgres"), max: 10 });
+    // A worker waits longer for its turn than pools keep what is idle; on a busy server nothing is.
+    return new pg.Pool({ connectionString: url("postgres"), max: 10, idleTimeoutMillis: 0 });
   },
   async mysql() {
     const { createPool } = await import("mysql2/promise");
