@@ -4,7 +4,8 @@
  * because Redis has replicated effects, not scripts, since version 5.
  *
  * Data go through Lua once, as an argument: Redis's hashes every byte of every string, 1.4 ns each, so the
- * times are put into a value once it is stored, rather than in front of it before.
+ * times are put into a value once it is stored, rather than in front of it before
+ * (docs/decisions/0026-redis-changes.md).
  *
  * The server expires a key once `now > PXAT`, and a record lives while `now < end`: hence `end - 1`.
  * The scripts check the end all the same, for a key whose expiry somebody took away.
