@@ -8,7 +8,7 @@
  * (docs/decisions/0026-redis-changes.md).
  *
  * The server expires a key once `now > PXAT`, and a record lives while `now < end`: hence `end - 1`.
- * The scripts check the end all the same, for a key whose expiry somebody took away.
+ * The scripts check the end all the same, for a key whose expiry somebody took away or changed.
  */
 
 /** The key, and the header of what is stored under it. */
@@ -17,6 +17,7 @@ local call, key = redis.call, KEYS[1]
 local h = call('GETRANGE', key, 0, 60)
 `;
 
+/** `now`, by the server's clock. */
 const clock = `
 local t = call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -96,14 +97,19 @@ end
 ${times}
 return {now, 1}`),
 
-    // Where no time moves, and the key's own expiry says that the record lives, no clock is needed.
+    // Where no time moves, and the key's own expiry is the record's end, it lives as long as it is there, and no
+    // clock is needed. PEXPIRETIME came with Redis 7, and users may lack the right to it: then the clock says.
     update: new Script(`${look}
 local sub, value = string.sub, ARGV[1]
 local same = #h == 61 and sub(h, 1, 9) == sub(value, 10, 18) and sub(h, 28, 59) == (ARGV[4] or sub(value, 28, 59))
-if same and ARGV[2] == '' and ARGV[3] == '' and call('PTTL', key) > 0 then
-  call('SET', key, value, 'KEEPTTL')
-  call('SETRANGE', key, 9, sub(h, 10, 27))
-  return 1
+local ends = same and ARGV[2] == '' and ARGV[3] == '' and redis.pcall('PEXPIRETIME', key)
+if type(ends) == 'number' then
+  local deadline, idle = struct.unpack('>I6I6', h, 16)
+  if ends + 1 == (idle > 0 and idle or deadline) then
+    call('SET', key, value, 'KEEPTTL')
+    call('SETRANGE', key, 9, sub(h, 10, 27))
+    return 1
+  end
 end
 ${clock}${judge}
 if h == '' or dead then return {now, 0} end

@@ -79,8 +79,8 @@ async function redis(engine: string): Promise<Counted> {
     const of = (name: string): number =>
       Number(info.match(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, "m"))?.[1] ?? 0);
     const scripts = of("evalsha") + of("eval");
-    // Every script asks once for the time, or for a key's own; beyond that, a TIME was sent.
-    const sent = of("time") + of("pttl") - scripts;
+    // Every script asks once for the time, or for a key's end; beyond that, a TIME was sent.
+    const sent = of("time") + of("pexpiretime") - scripts;
     return scripts + of("get") + of("del") + sent;
   };
   return { opened, count, stop: () => server.stop() };

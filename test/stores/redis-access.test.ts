@@ -90,8 +90,8 @@ describe("Redis: a user of least privilege", () => {
     const server = await startRedis({ own: true });
     t.after(() => server.stop());
     const { host, port } = server;
-    // The page says whom these two are for.
-    const unused = ["+ping", "+info"];
+    // The page says whom these two are for, and what is done without the third (below).
+    const unused = ["+ping", "+info", "+pexpiretime"];
     for (const left of line.filter((each) => !unused.includes(each))) {
       const rest = line.filter((each) => each !== left);
       await allow([port], rest);
@@ -118,6 +118,23 @@ describe("Redis: a user of least privilege", () => {
     ]) {
       await assert.rejects(raw.sendCommand(words), /NOPERM|No permissions/, words.join(" "));
     }
+  });
+
+  it("without PEXPIRETIME, as on Redis 6.2, changes go by the clock", async (t) => {
+    const server = await startRedis({ own: true });
+    t.after(() => server.stop());
+    const { host, port } = server;
+    await allow(
+      [port],
+      line.filter((each) => each !== "+pexpiretime"),
+    );
+    for (const [name, connect] of Object.entries(standalone)) {
+      const { client, end } = await connect({ host, port, ...user });
+      t.after(end);
+      await everything(client, name, port);
+    }
+    const log = await refused(port);
+    assert.ok(log.length > 0 && log.every((entry) => entry.includes('"object","pexpiretime"')));
   });
 
   if (!full) {

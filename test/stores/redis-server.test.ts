@@ -88,7 +88,7 @@ describe("RedisStore and its server", () => {
       assert.deepEqual(create, { evalsha: 1, time: 1, set: 1, setrange: 1 }, `${name} create`);
       await settled();
       assert.deepEqual(await calls(port, () => store.load("a")), { get: 1 }, `${name} load`);
-      const still = { evalsha: 1, getrange: 1, pttl: 1, set: 1, setrange: 1 };
+      const still = { evalsha: 1, getrange: 1, pexpiretime: 1, set: 1, setrange: 1 };
       const update = await calls(port, () => store.update("a", warm));
       assert.deepEqual(update, still, `${name} update`);
       const conflict = await calls(port, () => store.update("a", warm));

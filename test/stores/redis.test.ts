@@ -160,18 +160,24 @@ for (const [name, { client }] of connected) {
       assert.equal(await raw("EXISTS", "a"), 1);
     });
 
-    it("ends a session in time even when its expiry was taken away", async () => {
+    it("ends a session in time even when its expiry was taken away or put off", async () => {
       const { store, raw } = bench(client);
-      const lives = { a: { lifetime: 1000 }, b: { idle: 1000 } };
-      for (const [key, life] of Object.entries(lives)) {
+      const lives = {
+        a: { life: { lifetime: 1000 }, hand: ["PERSIST"] },
+        b: { life: { idle: 1000 }, hand: ["PERSIST"] },
+        c: { life: { lifetime: 1000 }, hand: ["EXPIRE", "3600"] },
+        d: { life: { idle: 1000 }, hand: ["EXPIRE", "3600"] },
+      };
+      for (const [key, { life, hand }] of Object.entries(lives)) {
+        const [name = "", ...args] = hand;
         // A machine that stalls lets it end before.
-        await until(`the expiry of ${key} is taken away`, async () => {
+        await until(`the expiry of ${key} is changed`, async () => {
           await store.create(key, { ...made, ...life });
-          return (await raw("PERSIST", key)) === 1;
+          return (await raw(name, key, ...args)) === 1;
         });
       }
       await sleep(1200);
-      for (const key of ["a", "b"]) {
+      for (const key of Object.keys(lives)) {
         assert.equal(await raw("EXISTS", key), 1);
         assert.equal(await store.load(key), undefined);
         assert.equal(await store.touch(key, digest, hour), false);
