@@ -5,7 +5,7 @@
  * entries: 2 to 6 us per change in the collector, and 0.5 without (bench/micro/survivors.ts). Arrays have
  * no such chain.
  */
-import type { Queue } from "./batch.ts";
+import type { Queue } from "./job.ts";
 
 /** The commits of one record while one of them is under way. */
 export interface Line extends Queue {

@@ -1,5 +1,5 @@
 /** What a plan says, carried out on an engine that keeps the record; and which token to send. */
-import type { Applied, Base } from "./batch.ts";
+import type { Applied, Base } from "./job.ts";
 import type { HeadEffects } from "./carrier.ts";
 import {
   applyIntent,

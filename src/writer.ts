@@ -10,15 +10,8 @@
  * Where input and output belong to one request, nothing queues: each commit writes alone, in its own
  * request, and meets the others as it meets those of other processes.
  */
-import {
-  type Base,
-  Batch,
-  type First,
-  type Job,
-  type Sent,
-  type Waiting,
-  type WriterOptions,
-} from "./batch.ts";
+import { Batch } from "./batch.ts";
+import type { Base, First, Job, Sent, Waiting, WriterOptions } from "./job.ts";
 import { retryOrThrow } from "./failure.ts";
 import { perRequest } from "./isolate.ts";
 import { type Line, Lines } from "./lines.ts";
