@@ -193,11 +193,12 @@ export class Batch {
   }
 
   #after(base: Base, next: Applied): Base {
+    const moved = next.lifetime !== undefined || next.idle !== undefined;
     return {
       version: base.version + 1,
       digest: next.newDigest ?? base.digest,
       state: withCommit(next.state, this.#commitId),
-      times: timesAfter(base.times, this.#options.now(), next),
+      times: moved ? timesAfter(base.times, this.#options.now(), next) : base.times,
     };
   }
 

@@ -10,16 +10,16 @@ export const mostCommits = 16;
 /** The bytes of one id. */
 export const idLength = 8;
 
-/** One commit, and as many of the earlier ones as a record remembers; gives the position behind them. */
+/** One commit, if any, and as many of the earlier ones as a record remembers; gives the position behind them. */
 export function writeCommits(
   to: Uint8Array,
   position: number,
   earlier: Uint8Array,
-  commitId: Uint8Array,
+  commitId: Uint8Array | undefined,
 ): number {
   const kept = Math.min(earlier.length, (mostCommits - 1) * idLength);
   let at = position;
-  for (let i = 0; i < idLength; i++) to[at++] = commitId[i] as number;
+  if (commitId !== undefined) for (let i = 0; i < idLength; i++) to[at++] = commitId[i] as number;
   for (let i = 0; i < kept; i++) to[at++] = earlier[i] as number;
   return at;
 }

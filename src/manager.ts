@@ -97,7 +97,9 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     }
     if (touch && !attached.touched) {
       attached.touched = true;
-      attached.loading = attached.loading.then((session) => this.#touch(session));
+      attached.loading = attached.loading.then((session) =>
+        this.#touch(session, this.settings.clock()),
+      );
     }
     return attached.loading;
   }
@@ -276,12 +278,13 @@ export class SessionManager<D extends object = Record<string, unknown>> {
     }
   }
 
-  #touch(session: LiveSession<D>): Reply<LiveSession<D>> {
-    const { idleTimeout, touchInterval, clock } = this.settings;
+  /** Without `now`, the session has just been loaded, and nobody has to look at the clock again. */
+  #touch(session: LiveSession<D>, now?: number): Reply<LiveSession<D>> {
+    const { idleTimeout, touchInterval } = this.settings;
     const { origin } = session;
-    if (origin === undefined || !touchDue(origin.times, clock(), idleTimeout, touchInterval)) {
-      return session;
-    }
+    if (origin === undefined) return session;
+    const { times } = origin;
+    if (!touchDue(times, now ?? times.readAt, idleTimeout, touchInterval)) return session;
     return this.#touchNow(session, origin);
   }
 

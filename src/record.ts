@@ -64,8 +64,8 @@ export function mostSize(entries: ReadonlyEntries): number {
   return entries instanceof Entries ? entries.bound + 2 * entries.size : sizeOf(entries);
 }
 
-/** Encodes a state, with one more commit id in front. */
-export function encodeRecord(state: State, commitId: Uint8Array): Uint8Array {
+/** Encodes a state, with one more commit id in front, if there is one. */
+export function encodeRecord(state: State, commitId?: Uint8Array): Uint8Array {
   const { entries, commits } = state;
   let bound = headerLength + 16 + mostCommits * idLength;
   if (entries instanceof Entries) bound += entries.bound;
@@ -143,17 +143,14 @@ export interface Damage {
 /**
  * Decodes a record; values stay bytes, as views into `data`.
  *
+ * @param intact whatever the checksum could say is known already
  * @returns what is damaged, if anything is: never throws for that, whatever the bytes.
  * @throws {SessionError} `unknown-format` for an intact record of a newer version.
  */
-export function decodeRecord(data: Uint8Array): State | Damage {
+export function decodeRecord(data: Uint8Array, intact = false): State | Damage {
   if (data.length < headerLength + 2) return { damaged: "too short" };
   if (data[0] !== 0x53 || data[1] !== 0x63) return { damaged: "not a session record" };
-  const view = viewOf(data.buffer);
-  const start = data.byteOffset;
-  if (view.getUint32(start + 2, true) !== checksum(view, start + 6, start + data.length)) {
-    return { damaged: "the checksum does not match" };
-  }
+  if (!intact && !isIntact(data)) return { damaged: "the checksum does not match" };
   if (data[6] !== format) {
     throw new SessionError(
       "unknown-format",
@@ -173,6 +170,12 @@ export function decodeRecord(data: Uint8Array): State | Damage {
   if (entries === undefined) return { damaged: "an entry is malformed" };
   if (reader.failed || reader.at !== data.length) return { damaged: "the length does not match" };
   return new DecodedState(data, ids, entries, flags, renewed);
+}
+
+function isIntact({ buffer, byteOffset, length }: Uint8Array): boolean {
+  const view = viewOf(buffer);
+  const found = view.getUint32(byteOffset + 2, true);
+  return found === checksum(view, byteOffset + 6, byteOffset + length);
 }
 
 /** A record's state. The commits are looked at by whoever writes: most requests only read. */

@@ -1,5 +1,5 @@
 /** The engine without a server, as the manager sees it: cookies in, sessions out. */
-import { findCookies } from "./cookie.ts";
+import { cookiesIn } from "./cookie.ts";
 import type { Engine, Executor } from "./engine.ts";
 import { SessionError } from "./errors.ts";
 import { damagedEvent, reportFailure } from "./failure.ts";
@@ -85,9 +85,10 @@ class SealedEngine implements Engine {
 
   /** The session of the one cookie that opens. Tossed duplicates are tried, but not trusted. */
   #find(header: string | undefined, token: string | undefined): Reply<Found> {
+    const { name } = this.#shared.settings.cookie;
     const cookies: Cookies =
-      header === undefined || header === "" ? noCookies : (name) => findCookies(header, name);
-    const values = cookies(this.#shared.settings.cookie.name);
+      header === undefined || header === "" ? noCookies : cookiesIn(header, name);
+    const values = cookies(name);
     if (values.length > 1) return this.#amongSeveral(values, cookies, token);
     return this.#open(values[0], cookies, token);
   }
@@ -158,7 +159,8 @@ class SealedEngine implements Engine {
 
   /** The record's values, still as bytes. @throws {SessionError} `unknown-format` */
   #decode({ content }: SealedRecord): State | { readonly damaged: string } {
-    if (content instanceof Uint8Array) return decodeRecord(content);
+    // The seal says that these are the bytes that were written.
+    if (content instanceof Uint8Array) return decodeRecord(content, true);
     const { codec } = this.#shared.settings;
     const entries = new Map<string, Uint8Array>();
     for (const [key, value] of Object.entries(content)) entries.set(key, codec.encode(value));
@@ -205,7 +207,7 @@ function originOf(
   token: string | undefined,
 ): Origin {
   const { clock, lifetime } = shared.settings;
-  const { id, age, idleIn } = record;
+  const { id, age } = record;
   const given = record.deadlineIn ?? lifetime;
   const deadlineIn = record.content instanceof Uint8Array ? given : Math.min(given, lifetime);
   return {
@@ -215,9 +217,18 @@ function originOf(
     digest: noDigest,
     version: 1,
     state,
-    times: { readAt: clock(), age, deadlineIn, idleIn },
+    times: { readAt: clock(), age, deadlineIn, idleIn: idleOf(shared, record) },
     sealed: record,
   };
+}
+
+/**
+ * What is known of the idle expiry. A claim is believed as far as it can do no harm: it puts off the next
+ * touch, by no more than one that was written just now would.
+ */
+function idleOf({ settings }: Shared, { idleIn, claimedIn }: SealedRecord): number | undefined {
+  if (idleIn === undefined || claimedIn === undefined || claimedIn <= idleIn) return idleIn;
+  return claimedIn <= (settings.idleTimeout ?? 0) ? claimedIn : idleIn;
 }
 
 const noDigest: Uint8Array = new Uint8Array(0);

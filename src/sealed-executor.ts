@@ -18,7 +18,7 @@ import type {
   Soon,
 } from "./sealed.ts";
 import type { Found, Shared } from "./shared.ts";
-import { idOf, newCommitId } from "./token.ts";
+import { idOf } from "./token.ts";
 
 /** A plan's new state and its seal, not sent yet. */
 interface Written {
@@ -190,7 +190,7 @@ export class SealedExecutor implements Executor {
       view !== undefined
         ? withEntries(base, view, intent, age)
         : applyIntent(base, intent, settings.maxSize, age);
-    // Nobody replays a commit: there is one copy, and ids of earlier commits would only take room.
+    // Nobody replays a commit: there is one copy, and ids of commits would only take room.
     const state = { ...changed, commits: emptyState.commits };
     const from = update ? this.#record : undefined;
     const id = from === undefined || renews ? idOf(target.freshToken()) : from.id;
@@ -199,7 +199,7 @@ export class SealedExecutor implements Executor {
     const first = Math.min(settings.lifetime, from?.deadlineIn ?? settings.lifetime);
     const request = {
       id,
-      data: encodeRecord(state, newCommitId()),
+      data: encodeRecord(state),
       from,
       lifetime: steps.lifetime ?? (from === undefined || foreign ? first : undefined),
       idle: settings.idleTimeout,

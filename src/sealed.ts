@@ -44,8 +44,22 @@ export interface SealedRecord {
   readonly deadlineIn: number | undefined;
   /** Milliseconds until the idle expiry; undefined when there is none. */
   readonly idleIn: number | undefined;
+  /**
+   * Milliseconds until the idle expiry of which a stamp says that it is later, without proof: the session
+   * lives without it, so that nothing but the next touch, and what `expires` says, depends on it.
+   */
+  readonly claimedIn?: number | undefined;
   /** The engine's own, by its clock. */
   readonly at: SealedTimes;
+  /** The engine's own: that stamp. */
+  readonly unopened?: Unopened | undefined;
+}
+
+/** A stamp that nobody had to open yet. */
+export interface Unopened {
+  readonly stamps: readonly string[];
+  /** What it claims, in ms since 1970. */
+  readonly until: number;
 }
 
 /** Points in time, in ms since 1970 by the engine's clock. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cookieWriter, findCookies, MAX_AGE_LIMIT, type CookieAttributes } from "../src/cookie.ts";
+import {
+  cookiesIn,
+  cookieWriter,
+  findCookies,
+  MAX_AGE_LIMIT,
+  type CookieAttributes,
+} from "../src/cookie.ts";
 
 const NAME = "__Host-Http-session";
 
@@ -115,6 +121,26 @@ describe("findCookies", () => {
       assert.ok(performance.now() - start < 2000);
     });
   }
+});
+
+describe("cookiesIn", () => {
+  it("finds what findCookies finds, whether names go on behind the first or not", () => {
+    for (const header of [
+      "",
+      "a=1",
+      "a=1; b=2",
+      "b.c=3; a=1",
+      "a.b=2",
+      "a.b=2; a=1; a.c=3",
+      "x=a.b",
+    ]) {
+      const cookies = cookiesIn(header, "a");
+      // Twice: what it has learnt must not change what it says.
+      for (const name of ["a", "a.b", "a.c", "b", "b.c", "a.b", "a"]) {
+        assert.deepEqual(cookies(name), findCookies(header, name), `${name} in ${header}`);
+      }
+    }
+  });
 });
 
 describe("cookieWriter", () => {

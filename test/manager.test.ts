@@ -851,6 +851,19 @@ describe("timeouts", () => {
     assert.equal((await read(sessions, token)).visits, 2);
   });
 
+  it("a load looks at the clock once, and so does a change that moves no time", async () => {
+    let looks = 0;
+    const ticking = (): number => (looks++, clock.now());
+    const sessions = manager({ store: memory, clock: ticking, idleTimeout: "10m" });
+    const token = await stored(sessions);
+    looks = 0;
+    const session = await sessions.loadToken(token);
+    assert.equal(looks, 1);
+    session.set("visits", 1);
+    await session.commit();
+    assert.equal(looks, 2);
+  });
+
   it("a renewal near the deadline moves the idle expiry, which that deadline held back", async () => {
     const sessions = manager({ lifetime: "15m", idleTimeout: "10m", touchInterval: "1m" });
     const token = await stored(sessions);

@@ -104,6 +104,28 @@ describe("record", () => {
     );
   });
 
+  it("of known integrity is read without a look at the checksum, and malformed it is damage all the same", () => {
+    const bytes = new Uint8Array(encodeRecord(emptyState));
+    bytes[2] = (bytes[2] ?? 0) ^ 1;
+    assert.ok("damaged" in decodeRecord(bytes));
+    assert.ok("entries" in decodeRecord(bytes, true));
+    assert.ok("damaged" in decodeRecord(bytes.subarray(0, bytes.length - 1), true));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (tail) => {
+        const garbage = new Uint8Array([0x53, 0x63, 0, 0, 0, 0, 1, ...tail]);
+        const state = decodeRecord(garbage, true);
+        if ("entries" in state) assert.ok(state.entries.size <= tail.length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("has no commit id where none is given", () => {
+    const state = decoded(encodeRecord(emptyState));
+    assert.equal(state.commits.length, 0);
+    assert.equal(hasCommit(state, new Uint8Array(8)), false);
+  });
+
   it("takes an intact record of a later format for just that", () => {
     const later = withChecksum(new Uint8Array([0x53, 0x63, 0, 0, 0, 0, 2, 9, 9, 9, 9, 9]));
     assert.throws(() => decodeRecord(later), { code: "unknown-format", status: 503 });

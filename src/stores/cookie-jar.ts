@@ -10,20 +10,21 @@ import type {
   SealedRecord,
   SealRequest,
   Soon,
+  Unopened,
 } from "../sealed.ts";
 import type { Ring, RingKey } from "./cookie-keys.ts";
 import {
   decodeData,
-  decodeStamp,
   encodeData,
-  encodeStamp,
   type Parsed,
   parse,
   type Plain,
   prefixOf,
   Sealer,
+  soon,
   textLength,
 } from "./cookie-seal.ts";
+import { Stamps } from "./cookie-stamp.ts";
 
 /** RFC 6265bis section 5.7: a browser ignores a cookie whose name and value have more bytes together. */
 const cookieLimit = 4096;
@@ -40,6 +41,7 @@ export class CookieJar implements Jar {
   readonly #pieces: readonly string[];
   readonly #stampName: string;
   readonly #sealer: Sealer;
+  readonly #stamps: Stamps;
   readonly #chunks: number;
   readonly #clock: () => number;
 
@@ -58,6 +60,7 @@ export class CookieJar implements Jar {
     );
     this.#stampName = `${cookie}.idle`;
     this.#sealer = new Sealer(ring, cookie, manager);
+    this.#stamps = new Stamps(this.#sealer, (id) => this.#key(id));
     this.#chunks = chunks;
     this.#clock = clock;
     this.revocations = revocations;
@@ -84,7 +87,12 @@ export class CookieJar implements Jar {
     if (plain === undefined) return malformed;
     const stamps = cookies(this.#stampName);
     if (stamps.length === 0) return this.#live(plain, 0);
-    return soon(this.#stamped(plain.id, stamps), (idle) => this.#live(plain, idle));
+    if (plain.idle !== undefined && this.#clock() < plain.idle) {
+      // It lives without the stamp, which costs as much to open as the session did.
+      const unopened = this.#stamps.unopened(stamps);
+      if (unopened !== undefined) return this.#live(plain, 0, unopened);
+    }
+    return soon(this.#stamps.open(plain.id, stamps), (idle) => this.#live(plain, idle));
   }
 
   #key(id: string): RingKey | "unknown-key" | "retired-key" {
@@ -105,38 +113,40 @@ export class CookieJar implements Jar {
     return text.length > mostChunks * cookieLimit ? undefined : text;
   }
 
-  /** The latest idle expiry among the stamps of this session; anything else there is ignored. */
-  #stamped(id: string, stamps: readonly string[]): Soon<number> {
-    let latest: Soon<number> = 0;
-    for (const value of stamps.slice(0, 2)) {
-      const parsed = parse(value);
-      const key = parsed === undefined ? undefined : this.#key(parsed.keyId);
-      if (parsed?.count !== 1 || key === undefined || typeof key === "string") continue;
-      const opened = this.#sealer.open("idle", key, 1, parsed.text);
-      const before: Soon<number> = latest;
-      latest = soon(opened, (bytes) => {
-        const stamp = bytes === undefined || bytes === false ? undefined : decodeStamp(bytes);
-        const idle = stamp?.id === id ? stamp.idle : 0;
-        return soon(before, (other) => Math.max(other, idle));
-      });
-    }
-    return latest;
-  }
-
-  #live(plain: Plain, stamped: number): Opened {
+  #live(plain: Plain, stamped: number, unopened?: Unopened): Opened {
     const { id, created, issued, deadline, data } = plain;
     const latest = Math.max(plain.idle ?? 0, stamped);
     const idle = latest === 0 ? undefined : Math.min(latest, deadline);
     const at = { created, issued, deadline, idle };
     const now = this.#clock();
     if (!isLive(at, now)) return { reason: "expired" };
-    return { record: recordOf(id, data, at, now) };
+    return { record: recordOf(id, data, at, now, unopened) };
+  }
+
+  /** The session if it lives; by its stamp, if need be, which may not have been opened yet. */
+  #alive(record: SealedRecord): Soon<SealedRecord | undefined> {
+    if (isLive(record.at, this.#clock())) return record;
+    const { id, content, at, unopened } = record;
+    if (unopened === undefined) return undefined;
+    return soon(this.#stamps.open(id, unopened.stamps), (stamped) => {
+      const now = this.#clock();
+      const idle = Math.min(stamped, at.deadline);
+      const opened = recordOf(id, content, { ...at, idle }, now);
+      return isLive(opened.at, now) ? opened : undefined;
+    });
   }
 
   seal(request: SealRequest, cookies: Cookies): Soon<Sealed | undefined> {
-    const { id, data, from } = request;
+    const { from } = request;
+    if (from === undefined) return this.#seal(request, undefined, cookies);
+    return soon(this.#alive(from), (alive) =>
+      alive === undefined ? undefined : this.#seal(request, alive, cookies),
+    );
+  }
+
+  #seal(request: SealRequest, from: SealedRecord | undefined, cookies: Cookies): Soon<Sealed> {
+    const { id, data } = request;
     const now = this.#clock();
-    if (from !== undefined && !isLive(from.at, now)) return undefined;
     const { lifetime = (from?.at.deadline ?? now) - now } = request;
     const deadline = now + lifetime;
     const moved = request.idle === undefined ? 0 : now + request.idle;
@@ -213,14 +223,19 @@ export class CookieJar implements Jar {
   }
 
   stamp(record: SealedRecord, idle: number): Soon<Sealed | undefined> {
+    return soon(this.#alive(record), (alive) =>
+      alive === undefined ? undefined : this.#stamp(alive, idle),
+    );
+  }
+
+  #stamp(record: SealedRecord, idle: number): Soon<Sealed> {
     const now = this.#clock();
     const { deadline } = record.at;
-    if (!isLive(record.at, now)) return undefined;
-    const moved = Math.min(deadline, Math.max(record.at.idle ?? 0, now + idle));
+    const moved = Math.ceil(Math.min(deadline, Math.max(record.at.idle ?? 0, now + idle)));
     const at = { ...record.at, idle: moved };
-    return soon(this.#sealer.seal("idle", 1, encodeStamp(record.id, moved)), (text) => ({
+    return soon(this.#stamps.make(record.id, moved), (value) => ({
       record: recordOf(record.id, record.content, at, now),
-      cookies: [{ name: this.#stampName, value: prefixOf(this.#sealer.keyId, 1) + text }],
+      cookies: [{ name: this.#stampName, value }],
     }));
   }
 
@@ -242,6 +257,7 @@ function recordOf(
   content: SealedRecord["content"],
   at: SealedRecord["at"],
   now: number,
+  unopened?: Unopened,
 ): SealedRecord {
   return {
     id,
@@ -249,11 +265,8 @@ function recordOf(
     age: Math.max(0, now - at.created),
     deadlineIn: at.deadline - now,
     idleIn: at.idle === undefined ? undefined : at.idle - now,
+    claimedIn: unopened && Math.min(unopened.until, at.deadline) - now,
     at,
+    unopened,
   };
-}
-
-/** What comes of a value now, or of a promise later. */
-function soon<A, B>(value: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
-  return value instanceof Promise ? value.then(then) : then(value);
 }

@@ -2,14 +2,13 @@
  * One sealed value, and what it holds.
  *
  *     data   v1.<key id>.<text>  or, in several cookies,  v1.<key id>.<count>.<text, cut into pieces>
- *     stamp  v1.<key id>.<text>
+ *     stamp  see cookie-stamp.ts
  *
  * `text` is base64url of nonce (24) || ciphertext || tag (16), a multiple of 48 bytes: the length says
  * only which bucket of 64 characters the session fits. Plaintexts, numbers big-endian, zeros up to the
  * bucket's end:
  *
- *     data   length of the data (2) id (18) created (6) issued (6) deadline (6) idle (6; 0: none) data
- *     stamp  id (18) idle (6)
+ *     length of the data (2) id (18) created (6) issued (6) deadline (6) idle (6; 0: none) data
  *
  * The additional data bind everything else: library and format, purpose, cookie name, manager name,
  * key id, count of cookies.
@@ -20,14 +19,13 @@ import { allocate, fromText, toText, writeText } from "./cookie-text.ts";
 import { nonceLength, tagLength } from "./cookie-xaes.ts";
 
 /** The format that this version writes, the only one it reads. */
-const format = "v1";
+export const format = "v1";
 /** Sealed lengths are multiples of this many bytes, which are 64 characters, as far as there is room. */
-const bucket = 48;
+export const bucket = 48;
 const bucketText = 64;
 const overhead = nonceLength + tagLength;
 const headLength = 44;
-const stampLength = 24;
-const idLength = 18;
+export const idLength = 18;
 const idText = 24;
 
 /** What a seal is for. */
@@ -162,24 +160,10 @@ export function decodeData(bytes: Uint8Array): Plain | undefined {
   };
 }
 
-/** The message of a stamp. */
-export function encodeStamp(id: string, idle: number): Uint8Array {
-  const bytes = new Uint8Array(2 * bucket);
-  writeId(bytes, nonceLength, id);
-  writeTime(bytes, nonceLength + idLength, idle);
-  return bytes;
-}
-
-/** Undefined for bytes that `encodeStamp` did not write. */
-export function decodeStamp(bytes: Uint8Array): { id: string; idle: number } | undefined {
-  if (bytes.length < stampLength) return undefined;
-  return { id: readId(bytes, 0), idle: readTime(bytes, idLength) };
-}
-
 /** 6 bytes: the year 10889 is the last. */
 const lastTime = 2 ** 48 - 1;
 
-function writeTime(bytes: Uint8Array, at: number, time: number): void {
+export function writeTime(bytes: Uint8Array, at: number, time: number): void {
   const whole = Math.min(Math.max(0, Math.ceil(time)), lastTime);
   const high = Math.floor(whole / 2 ** 32);
   bytes[at] = high >> 8;
@@ -191,17 +175,22 @@ function writeTime(bytes: Uint8Array, at: number, time: number): void {
   bytes[at + 5] = whole;
 }
 
-function readTime(bytes: Uint8Array, at: number): number {
+export function readTime(bytes: Uint8Array, at: number): number {
   let time = 0;
   for (let i = at; i < at + 6; i++) time = time * 256 + (bytes[i] ?? 0);
   return time;
 }
 
-function writeId(bytes: Uint8Array, at: number, id: string): void {
+export function writeId(bytes: Uint8Array, at: number, id: string): void {
   if (id.length === idText && writeText(bytes, at, id)) return;
   throw new TypeError("An id has 24 characters of base64url");
 }
 
-function readId(bytes: Uint8Array, at: number): string {
+export function readId(bytes: Uint8Array, at: number): string {
   return toText(bytes, at, at + idLength);
+}
+
+/** What comes of a value now, or of a promise later. */
+export function soon<A, B>(value: Soon<A>, then: (value: A) => Soon<B>): Soon<B> {
+  return value instanceof Promise ? value.then(then) : then(value);
 }

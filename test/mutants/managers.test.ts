@@ -186,8 +186,8 @@ const bugs: Readonly<Record<string, Bug>> = {
   },
   "the checksum is not compared": {
     file: "record.ts",
-    from: "if (view.getUint32(start + 2, true) !== checksum(view, start + 6, start + data.length)) {",
-    to: "if (checksum(view, start + 6, start + data.length) < 0) {",
+    from: "return found === checksum(view, byteOffset + 6, byteOffset + length);",
+    to: "return found >= 0;",
     finders: [damaged],
   },
   "a damaged record is deleted": {
