@@ -93,11 +93,14 @@ export const columns: readonly Column[] = [
 ].map((one) => (one.library === "the raw driver" ? { ...one, module: "./peers/raw.mjs" } : one));
 
 /** No library, and in no table: what `bench/column.ts` can measure besides. */
-export const others: readonly Column[] = ["node:http", "Express", "Fastify", "Koa", "Hono"].map(
-  (framework) => ({
-    ...column("the least", framework, "memory"),
-    module: "./peers/least.mjs",
-  }),
+export const others: readonly Column[] = [
+  ["the least", "./peers/least.mjs"],
+  ["nothing", "./peers/nothing.mjs"],
+].flatMap(([library = "", module = ""]) =>
+  ["node:http", "Express", "Fastify", "Koa", "Hono"].map((framework) => ({
+    ...column(library, framework, "memory"),
+    module,
+  })),
 );
 
 /** Our adapter or engine for this column; undefined for other libraries. */

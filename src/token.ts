@@ -169,7 +169,7 @@ let commitIdsUsed = 0;
 /** The random id of one commit: 8 bytes. */
 export function newCommitId(): Uint8Array {
   if (commitIdsUsed === commitIds.length) {
-    commitIds = crypto.getRandomValues(new Uint8Array(commitIdLength * 128));
+    commitIds = crypto.getRandomValues(new Uint8Array(commitIdLength * 512));
     commitIdsUsed = 0;
   }
   const start = commitIdsUsed;
