@@ -40,12 +40,9 @@ export function queryOf(client: MySQLClient): Query {
       "MySQLStore takes a pool or connection of `mysql2/promise` or `mariadb`",
     );
   }
-  const isMariaDB = hasMethods(client, "batch");
+  const execute = hasMethods(client, "batch") ? ofMariaDB(client) : ofMySQL2(client);
   return async (sql, values) => {
-    const bound = values.map(toBuffer);
-    const reply = await client.execute(sql, bound);
-    // mysql2 resolves with [result, fields], mariadb with the result.
-    const result: unknown = isMariaDB ? reply : (reply as readonly unknown[])[0];
+    const result = await execute(sql, values.map(toBuffer));
     if (Array.isArray(result)) return { rows: result as readonly Row[], affected: 0, mark: 0 };
     return {
       rows: [],
@@ -54,6 +51,42 @@ export function queryOf(client: MySQLClient): Query {
       mark: Number(property(result, "insertId")),
     };
   };
+}
+
+type Execute = (sql: string, values: MySQLValue[]) => Promise<unknown>;
+
+function ofMariaDB(client: MySQLClient): Execute {
+  return (sql, values) => client.execute(sql, values);
+}
+
+/** mysql2's own client, behind the one with promises. */
+interface CallbackClient {
+  execute(
+    sql: string,
+    values: MySQLValue[],
+    done: (error: unknown, result: unknown) => void,
+  ): unknown;
+}
+
+/**
+ * Past the promises where nobody has put an `execute` of his own in front of them: mysql2 (3.24) takes down the
+ * stack of each call, in case it fails (its option `trace`), which is a sixth of what a change costs.
+ */
+function ofMySQL2(client: MySQLClient): Execute {
+  const core = property(client, "pool") ?? property(client, "connection");
+  const isOwn = property(Object.getPrototypeOf(client), "execute") !== client.execute;
+  if (isOwn || !hasMethods(core, "execute", "promise")) {
+    // It resolves with [result, fields].
+    return async (sql, values) => ((await client.execute(sql, values)) as readonly unknown[])[0];
+  }
+  const callback = core as CallbackClient;
+  return (sql, values) =>
+    new Promise((resolve, reject) => {
+      callback.execute(sql, values, (error, result) => {
+        if (error) reject(error);
+        else resolve(result);
+      });
+    });
 }
 
 interface BufferClass {

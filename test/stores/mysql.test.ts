@@ -122,6 +122,32 @@ describe("MySQLStore", () => {
   const change = { version: 1, digest, data: Uint8Array.of(9) };
   after(() => store.close());
 
+  it("on a connection, and through an execute that somebody has put in front of mysql2's", async () => {
+    const calls: string[] = [];
+    const execute: MySQL2Client["execute"] = (sql, values) => {
+      calls.push(sql.slice(0, 6));
+      return pool.execute(sql, values);
+    };
+    const proxied = new Proxy(pool, {
+      get: (target, name) =>
+        name === "execute" ? execute : (Reflect.get(target, name) as unknown),
+    });
+    const assigned = Object.assign(mysql2.createPool(options), { execute });
+    for (const client of [raw, proxied, assigned]) {
+      calls.length = 0;
+      const own = new MySQLStore(client, { table });
+      const key = named("any");
+      assert.equal(await own.create(key, record()), true);
+      assert.equal(await own.create(key, record()), false);
+      assert.deepEqual(await own.update(key, change), { done: true });
+      assert.equal((await own.load(key))?.version, 2);
+      own.close();
+      const seen = client === raw ? [] : ["INSERT", "INSERT", "DELETE", "UPDATE", "SELECT"];
+      assert.deepEqual(calls, seen);
+    }
+    await assigned.end();
+  });
+
   it("a conflict that waited for the winner returns what the winner wrote", async () => {
     const key = named();
     await store.create(key, record(hour, hour));
