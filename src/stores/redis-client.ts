@@ -7,7 +7,7 @@
  */
 import { SessionError } from "../errors.ts";
 import { lossesOf } from "./redis-losses.ts";
-import { type Bounded, patience } from "./redis-patience.ts";
+import { type Bounded, Patience } from "./redis-patience.ts";
 import { bufferClass } from "./redis-record.ts";
 
 /** A client of the `redis` package (5 or later): createClient, -Pool, -Sentinel or -Cluster. */
@@ -33,6 +33,8 @@ type Send = (args: Arguments) => Promise<unknown>;
 export interface Wire {
   /** Connections lost after which the client may have sent commands again by itself. */
   losses(): number;
+  /** To be called when a reply has come. */
+  heard(): void;
   /** The bytes under `key`, or null; on the primary. */
   get(key: string): Promise<unknown>;
   /** One command about `key`, on the primary that holds it. */
@@ -103,7 +105,8 @@ export function wireOf(client: unknown): Wire {
 
 function nodeRedisWire(client: object): Wire {
   // 36 is RESP_TYPES.BLOB_STRING, the "$" of the protocol.
-  const options = patience(client, { 36: bufferClass() });
+  const patience = new Patience(client, { 36: bufferClass() });
+  const options = (): Bounded => patience.next();
   if (has(client, "nodeClient"))
     return nodeRedisCluster(client as unknown as NodeRedisCluster, options);
   if (has(client, "getSentinelNode")) {
@@ -113,6 +116,7 @@ function nodeRedisWire(client: object): Wire {
     const send: Send = (args) => sentinel.sendCommand(false, args, options());
     return {
       losses: () => losses.count,
+      heard: nothing,
       get: (key) => send(["get", key]),
       send: (_key, args) => send(args),
       sendBoth: (_key, args, wait) => {
@@ -130,6 +134,7 @@ function nodeRedisWire(client: object): Wire {
     Promise.all([on.sendCommand(args, options()), on.sendCommand(wait, options())]);
   return {
     losses: never,
+    heard: () => patience.heard(),
     get: (key) => single.sendCommand(["get", key], options()),
     send: (_key, args) => send(args),
     sendBoth: (_key, args, wait) =>
@@ -157,6 +162,7 @@ function nodeRedisCluster(cluster: NodeRedisCluster, options: () => Bounded): Wi
   const send: Wire["send"] = (key, args) => cluster.sendCommand(key, false, args, options());
   return {
     losses: never,
+    heard: nothing,
     get: (key) => send(key, ["get", key]),
     send,
     primaries,
@@ -209,6 +215,7 @@ function ioRedisWire(client: IoRedis): Wire {
   if (!has(client, "nodes")) {
     return {
       losses,
+      heard: nothing,
       get,
       send,
       sendBoth: (_key, args, wait) => both(args, wait),
@@ -223,6 +230,7 @@ function ioRedisWire(client: IoRedis): Wire {
     );
   return {
     losses,
+    heard: nothing,
     get,
     send,
     primaries,
@@ -257,6 +265,8 @@ async function redirected(
 function never(): number {
   return 0;
 }
+
+function nothing(): void {}
 
 /** Whether the server answered with this error. */
 export function isReply(error: unknown, code: string): boolean {

@@ -96,8 +96,11 @@ export class RedisStore implements Store {
 
   load(key: string): Promise<StoreRecord | undefined> {
     return this.#get(this.#prefix + key).then(
-      // By the estimated time it has ended, by the server's it has not: the server is asked.
-      (value) => (value === null ? undefined : (this.#record(key, value) ?? this.#read(key))),
+      (value) => {
+        this.#wire.heard();
+        // By the estimated time it has ended, by the server's it has not: the server is asked.
+        return value === null ? undefined : (this.#record(key, value) ?? this.#read(key));
+      },
       (error: unknown) => foreign(error, damaged(key)),
     );
   }
@@ -249,6 +252,7 @@ export class RedisStore implements Store {
   }
 
   #learn(reply: unknown, sent: number): void {
+    this.#wire.heard();
     if (Array.isArray(reply)) this.#clock.learn(Number(reply[0]), sent);
   }
 
