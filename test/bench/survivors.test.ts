@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const script = fileURLToPath(new URL("../bench/micro/survivors.ts", import.meta.url));
+const script = fileURLToPath(new URL("../../bench/micro/survivors.ts", import.meta.url));
 const run = promisify(execFile);
 
 /** Bytes per request. 50 to 550 in processes that are well, 1500 to 7800 where a Map had lines.ts's place. */
