@@ -13,9 +13,9 @@ const installs = {
 export async function open({ column }) {
   const { framework } = column;
   // The benchmark's clients want a cookie to send.
-  const seed = (_req, res) => {
+  const seed = (context, res) => {
     const cookie = "sid=1; Path=/";
-    if (framework === "Hono") _req.header("Set-Cookie", cookie);
+    if (framework === "Hono") context.header("Set-Cookie", cookie);
     else if (framework === "Fastify") res.header("Set-Cookie", cookie);
     else res.setHeader("Set-Cookie", cookie);
     return "ok";

@@ -46,7 +46,7 @@ export function writeText(to: Uint8Array, at: number, text: string): boolean {
   return bytes !== undefined;
 }
 
-/** V8 knows without looking that no text of one byte per character has any of these. */
+/** What a text of one byte per character cannot hold, as V8 knows without looking. */
 const wide = /[^\x00-\xff]/;
 
 /** The bytes of a text; undefined unless `toText` could have written it. */

@@ -70,7 +70,7 @@ interface CallbackClient {
 
 /**
  * Past the promises where nobody has put an `execute` of his own in front of them: mysql2 (3.24) takes down the
- * stack of each call, in case it fails (its option `trace`), which is a sixth of what a change costs.
+ * stack of each call, in case it fails (its option `trace`), a fifth of what a session costs (docs/performance.md).
  */
 function ofMySQL2(client: MySQLClient): Execute {
   const core = property(client, "pool") ?? property(client, "connection");

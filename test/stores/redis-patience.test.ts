@@ -4,6 +4,7 @@ import { it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
 import { RedisStore } from "../../src/stores/redis.ts";
+import { wireOf } from "../../src/stores/redis-client.ts";
 import { Patience } from "../../src/stores/redis-patience.ts";
 import { startRedis } from "../servers/redis.ts";
 import { until } from "../servers/resp.ts";
@@ -96,6 +97,23 @@ it("one signal serves commands of about the same time; without a bound there is 
     assert.equal(abortSignal, undefined);
   }
   assert.equal(new Patience({}, mapping).next().abortSignal, undefined);
+});
+
+it("what a pool has answered says nothing of the connection that the next command gets", async () => {
+  for (const isPool of [false, true]) {
+    const given: { readonly abortSignal?: AbortSignal }[] = [];
+    const client = {
+      ...limited,
+      isReady: true,
+      withTypeMapping: () => client,
+      sendCommand: async (_args: unknown, options: object) => void given.push(options),
+      ...(isPool && { execute: () => {} }),
+    };
+    const wire = wireOf(client);
+    wire.heard();
+    await wire.get("a");
+    assert.equal(given[0]?.abortSignal !== undefined, isPool);
+  }
 });
 
 it("there is none for one connection that has just answered, nor the client's own bound", async () => {
